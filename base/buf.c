@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A growable byte buffer with one owner. */
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/utf8.h"
+
+void buf_finish(struct buf *b)
+{
+    free(b->ptr);
+    *b = (struct buf){0};
+}
+
+char *buf_reserve(struct buf *b, size_t n)
+{
+    if (b->cap - b->len < n) {
+        size_t cap = b->cap ? b->cap * 2 : 256;
+        while (cap - b->len < n) {
+            cap *= 2;
+        }
+        b->ptr = alloc_resize(b->ptr, cap);
+        b->cap = cap;
+    }
+    return b->ptr + b->len;
+}
+
+void buf_add(struct buf *b, struct str s)
+{
+    if (s.len) {
+        memcpy(buf_reserve(b, s.len), s.ptr, s.len);
+        b->len += s.len;
+    }
+}
+
+void buf_addc(struct buf *b, char c)
+{
+    *buf_reserve(b, 1) = c;
+    b->len++;
+}
+
+void buf_addz(struct buf *b, const char *z)
+{
+    buf_add(b, str_from(z));
+}
+
+void buf_addi(struct buf *b, int64_t v)
+{
+    char tmp[24];
+    size_t at = sizeof(tmp);
+    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    do {
+        tmp[--at] = (char)('0' + u % 10);
+        u /= 10;
+    } while (u);
+    if (v < 0) {
+        tmp[--at] = '-';
+    }
+    buf_add(b, str_make(tmp + at, sizeof(tmp) - at));
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n < 0) {
+        abort();
+    }
+    vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, fmt, again);
+    va_end(again);
+    b->len += (size_t)n;
+}
+
+static void add_escaped(struct buf *b, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char names[] = "btn\0fr"; /* 8..13; there is no \v */
+    if (c == '"' || c == '\\') {
+        buf_addc(b, '\\');
+        buf_addc(b, (char)c);
+    } else if (c >= 8 && c <= 13 && names[c - 8]) {
+        buf_addc(b, '\\');
+        buf_addc(b, names[c - 8]);
+    } else {
+        char u[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        buf_add(b, str_make(u, sizeof(u)));
+    }
+}
+
+void buf_add_json(struct buf *b, struct str s)
+{
+    buf_addc(b, '"');
+    size_t start = 0, i = 0;
+    while (i < s.len) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        size_t n = 1;
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+            i++;
+            continue;
+        }
+        if (c >= 0x80 && (n = utf8_length(str_skip(s, i))) != 0) {
+            i += n;
+            continue;
+        }
+        buf_add(b, str_make(s.ptr + start, i - start));
+        if (c >= 0x80) {
+            buf_addz(b, "\xef\xbf\xbd");
+        } else {
+            add_escaped(b, c);
+        }
+        start = ++i;
+    }
+    buf_add(b, str_make(s.ptr + start, s.len - start));
+    buf_addc(b, '"');
+}

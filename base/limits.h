@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every cap that a client can reach, in one place. docs/limits.md explains each to users. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* ---- requests ---- */
+#define LIMIT_BODY_BYTES (3u * 1024 * 1024)        /* a request's body, as the reference's 3 MiB */
+#define LIMIT_BODIES_BYTES (256u * 1024 * 1024)    /* all bodies in memory together */
+#define LIMIT_HEADER_BYTES (64u * 1024)            /* all headers of a request */
+#define LIMIT_PATH_BYTES (8u * 1024)
+#define LIMIT_QUERY_PARAMS 100
+/* ---- JSON and YAML ---- */
+#define LIMIT_DEPTH 200                            /* nested maps and lists */
+#define LIMIT_YAML_ALIAS_BASE 10000                /* expanded nodes allowed: BASE + FACTOR * events read */
+#define LIMIT_YAML_ALIAS_FACTOR 10
+#define LIMIT_CAUSES 200                           /* field errors reported at once */
+#define LIMIT_WARNINGS 50                          /* Warning headers of one answer */
+/* ---- objects ---- */
+#define LIMIT_OBJECT_BYTES (3u * 1024 * 1024)      /* an object as stored */
+#define LIMIT_ANNOTATIONS_BYTES (256u * 1024)      /* keys and values together, as the reference */
+#define LIMIT_SECRET_BYTES (1024u * 1024)          /* data of a Secret, as the reference */
+#define LIMIT_CONFIGMAP_BYTES (1024u * 1024)
+#define LIMIT_JSON_PATCH_OPS 10000                 /* as the reference */
+/* ---- lists and watches ---- */
+#define LIMIT_LIST_SLICE_BYTES (256u * 1024)       /* what an event loop reads from the store at a time */
+#define LIMIT_SELECTOR_BYTES (16u * 1024)
+#define LIMIT_WATCHES_PER_USER 20000
+#define LIMIT_WATCH_WINDOW_MS (5 * 60 * 1000)      /* default distance of the watch floor */
+#define LIMIT_WATCH_RING_BYTES (64u * 1024 * 1024) /* recent events in memory, all types together */
+#define LIMIT_WATCH_GATHER_BYTES (256u * 1024)     /* written to one watcher in one call */
+#define LIMIT_WATCH_STALL_MS (60 * 1000)           /* a watcher that takes nothing for this long is cut off */
+/* ---- definitions ---- */
+#define LIMIT_PATTERN_BYTES (64u * 1024)           /* a regular expression */
+#define LIMIT_REGEX_MEMORY (1 << 20)               /* RE2 program and cache, bytes */
+#define LIMIT_SCHEMA_DEPTH 100
+/* ---- store ---- */
+#define LIMIT_STORE_BATCH 256                      /* transactions in one commit */
+#define LIMIT_POOL_QUEUE 20000                     /* requests waiting for the pool */
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* UTF-8 checks (RFC 3629: no surrogates, no overlong forms, up to U+10FFFF). */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/str.h"
+
+/* Bytes of the character that s begins with; 0 when it is not valid or s is empty. */
+size_t utf8_length(struct str s);
+bool utf8_valid(struct str s);
+/* Characters (code points) in s; each invalid byte counts as one. */
+size_t utf8_count(struct str s);
+
+#endif

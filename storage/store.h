@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The revisioned key-value store: the contract that every engine (sqlite, memory, later etcd) keeps and that
+ * tests/contract checks on each. It knows bytes, not objects.
+ *
+ * A revision is a 64-bit counter over the whole store; the first transaction has revision 1 + what the engine began
+ * with. A transaction that changes keys has one new revision; its changes are ordered by a sub-order from 0. Events are
+ * published after the commit is durable, in order, each once. */
+#ifndef STORAGE_STORE_H
+#define STORAGE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/err.h"
+#include "base/str.h"
+
+struct store;
+struct store_hold;
+
+/* A key and what it holds. In a visitor the pointers live until it returns. */
+struct store_entry {
+    struct str key;
+    struct str value;
+    int64_t rev;        /* revision of the last change */
+    int64_t create_rev; /* revision at which the key last came into being */
+    uint64_t stamp;     /* as given with the put */
+};
+
+/* ---- reading: local, synchronous, any thread ---- */
+
+/* The key as it stood at revision `at` (0: now). *ret_value is a reference that the caller releases;
+ * ret_entry->key and ->value point into the arguments and the blob. ret_now, if not NULL, gets the revision
+ * the read was made at. ERR_NOT_FOUND (ret_now is set then too); ERR_EXPIRED: at is beneath the compaction
+ * floor; ERR_TIMEOUT: at is ahead of the store; ERR_IO, ERR_CORRUPT. */
+int store_get(struct store *s, struct str key, int64_t at, struct blob **ret_value,
+              struct store_entry *ret_entry, int64_t *ret_now, struct err *err);
+
+enum { STORE_STOP = 1 };
+/* Called in key order. 0: go on; STORE_STOP: end here, this entry was taken; STORE_STOP_BEFORE: end here, this
+ * entry was not taken; negative: end with that error. It must not call the store. */
+enum { STORE_STOP_BEFORE = 2 };
+typedef int store_visit_fn(void *arg, const struct store_entry *e);
+
+struct store_term {
+    struct str index; /* the name of an index, as "pods.spec.nodeName"; compared bytewise */
+    struct str term;
+};
+
+struct store_range {
+    struct str prefix;
+    struct str from; /* first key wanted, inclusive; STR_NULL: the first with the prefix */
+    int64_t at;      /* 0: now */
+    size_t limit;    /* 0: no limit */
+    /* With index set: only keys that carry (index, term) now. While the index is still being built, keys whose terms
+     * are not known are visited as well (the caller checks each). Only with at = 0 or at = now; at an older revision
+     * every key of the range is visited. */
+    struct str index, term;
+    bool keys_only; /* values are STR_NULL */
+};
+
+/* Visits the keys of the range in bytewise order, all at one revision, which *ret_at gets. *ret_more, if not NULL: the
+ * range holds a key after the last one taken. Errors as store_get. */
+int store_range(struct store *s, const struct store_range *r, store_visit_fn *visit, void *arg,
+                int64_t *ret_at, bool *ret_more, struct err *err);
+/* How many keys the range holds (limit is ignored). */
+int store_count(struct store *s, const struct store_range *r, int64_t *ret_count, struct err *err);
+
+/* The newest revision that is durable and published to readers. Lock-free. */
+int64_t store_revision(struct store *s);
+/* The newest revision of any change under the prefix; 0 when there is none above the floor. */
+int64_t store_prefix_revision(struct store *s, struct str prefix);
+
+/* ---- changes ---- */
+
+struct store_event {
+    int64_t rev;
+    uint32_t sub;         /* order within the revision */
+    bool deleted;
+    struct str key;
+    struct blob *value;   /* new bytes; NULL when deleted */
+    struct blob *prev;    /* old bytes; NULL when created */
+    uint64_t stamp, prev_stamp;
+    int64_t prev_rev;     /* 0 when created */
+    int64_t create_rev;
+    struct str who;       /* as given with the transaction */
+};
+
+/* Pointers live until it returns (blobs may be kept with blob_ref). Same results as store_visit_fn, but an
+ * event's revision is never split: STORE_STOP takes effect at the end of the revision. */
+typedef int store_event_fn(void *arg, const struct store_event *e);
+
+/* Visits the changes with revision > from under the prefix, in order. *ret_to: every event with a revision up to this
+ * one has been visited (pass it as the next from). limit: stop after this many events, at the end of a revision (0: no
+ * limit). ERR_EXPIRED: from is beneath the watch floor, so something may be missing. */
+int store_changes(struct store *s, struct str prefix, int64_t from, size_t limit, store_event_fn *visit, void *arg,
+                  int64_t *ret_to, struct err *err);
+
+/* Called after each commit, on the committer's thread, with every event of it in order: the events of one or
+ * more whole revisions, and the newest revision. Must be quick and must not wait. */
+typedef void store_commit_fn(void *arg, const struct store_event *events, size_t n, int64_t rev);
+/* Set once, before the first submit. */
+void store_on_commit(struct store *s, store_commit_fn *fn, void *arg);
+
+/* ---- writing ---- */
+
+enum store_cmp_kind {
+    STORE_CMP_REV,       /* the key's revision is rev; rev 0: the key is absent */
+    STORE_CMP_EMPTY,     /* no key begins with the prefix `key` */
+    STORE_CMP_UNCHANGED, /* no key that begins with the prefix `key` was changed after rev */
+};
+
+struct store_cmp {
+    enum store_cmp_kind kind;
+    struct str key;
+    int64_t rev;
+};
+
+enum store_op_kind {
+    STORE_OP_PUT,
+    STORE_OP_DELETE,  /* of an absent key: nothing happens */
+    STORE_OP_RESTAMP, /* replaces value, stamp and terms of an existing key in place: no event, no revision */
+};
+
+struct store_op {
+    enum store_op_kind kind;
+    struct str key;
+    struct blob *value; /* put, restamp */
+    uint64_t stamp;
+    const struct store_term *terms; /* all the terms the key carries from now on */
+    size_t n_terms;
+    /* What the key holds now, if the submitter knows it (a STORE_CMP_REV on this key stands guard); saves the engine a
+     * read. NULL: the engine reads it. */
+    struct blob *prev;
+    uint64_t prev_stamp;
+};
+
+/* Everything in it, and the memory it points to, belongs to the submitter and stays until done is called. */
+struct store_txn {
+    const struct store_cmp *cmps;
+    size_t n_cmps;
+    const struct store_op *ops; /* no key twice */
+    size_t n_ops;
+    struct str who; /* kept in the log beside each change */
+};
+
+struct store_outcome {
+    int code;         /* 0; ERR_CONFLICT: compare number `failed` did not hold; ERR_NO_SPACE, ERR_IO, ERR_CLOSED */
+    size_t failed;
+    int64_t rev;      /* of the transaction when it changed something; else the store's revision then */
+    const char *text; /* what the engine said, for the log; NULL for none */
+};
+
+/* Called exactly once for each submit, on the committer's thread or, when the store is stopping, on the submitter's. The
+ * events of the transaction have been published by then. Must be quick and must not wait; it may submit. */
+typedef void store_done_fn(void *arg, const struct store_outcome *o);
+/* Queues the transaction: all of it or nothing, durable before done is called. One that changes nothing (no ops, or
+ * deletes of absent keys, or restamps only) makes no revision. Any thread. */
+void store_submit(struct store *s, const struct store_txn *t, store_done_fn *done, void *arg);
+/* The same, waiting for the outcome: for start-up, tests and threads that may block. Returns the code. */
+int store_submit_wait(struct store *s, const struct store_txn *t, struct store_outcome *ret, struct err *err);
+
+/* A barrier: done is called once every change acknowledged to anyone before the call is visible to reads here. */
+void store_sync(struct store *s, store_done_fn *done, void *arg);
+
+/* ---- indexes ---- */
+
+/* Declares an index and the generation of its definition. Terms written from now on belong to this generation. Where the
+ * generation is new and the range holds keys, the index is BUILDING until store_index_built. */
+int store_index_define(struct store *s, struct str index, struct str prefix, uint64_t generation, struct err *err);
+bool store_index_ready(struct store *s, struct str index);
+/* The builder restamped every key under the index's prefix. */
+int store_index_built(struct store *s, struct str index, uint64_t generation, struct err *err);
+/* Forgets the index and its terms. */
+int store_index_drop(struct store *s, struct str index, struct err *err);
+
+/* ---- history and housekeeping ---- */
+
+/* Reads and changes beneath it are refused with ERR_EXPIRED. */
+int64_t store_floor(struct store *s);
+/* Raises the floor to rev (not above the present revision nor a hold) and frees what lies beneath in small slices,
+ * between commits. Returns when the floor is raised. The engine does the same by itself as options.window_ms says. */
+int store_compact(struct store *s, int64_t rev, struct err *err);
+/* Keeps the floor from rising above rev until released: a list of several slices. rev 0: now; *ret_rev gets it. ERR_EXPIRED. */
+int store_hold(struct store *s, int64_t rev, struct store_hold **ret, int64_t *ret_rev, struct err *err);
+void store_release(struct store_hold *h); /* NULL allowed */
+
+/* A consistent copy of the whole store in a file of the engine's own format, made while it runs. */
+int store_snapshot(struct store *s, const char *path, struct err *err);
+
+struct store_stats {
+    int64_t revision, floor;
+    uint64_t commits, transactions; /* batches synced; transactions in them */
+    uint64_t batch_max;
+    uint64_t conflicts, errors;
+    uint64_t sync_ns;               /* total time in commit */
+    uint64_t bytes_disk, bytes_free; /* of bytes_disk, what compaction gave back for reuse */
+    uint64_t queued;                /* transactions waiting now */
+    uint64_t keys;                  /* current ones */
+};
+void store_stats(struct store *s, struct store_stats *ret);
+
+/* ---- life ---- */
+
+struct store_options {
+    const char *dir;       /* sqlite: the directory (made if missing, 0700); a lock file in it refuses a second server */
+    int64_t window_ms;     /* the watch floor follows the present at this distance; 0: LIMIT_WATCH_WINDOW_MS; -1: never */
+    size_t batch_max;      /* transactions in one commit; 0: LIMIT_STORE_BATCH */
+    int64_t (*now_ms)(void *); /* the clock, for tests; NULL: clock_mono_ms() */
+    void *now_arg;
+};
+
+/* ERR_CONFLICT: another server holds the directory; ERR_IO, ERR_CORRUPT. Starts the committer's thread. */
+int store_open_sqlite(const struct store_options *o, struct store **ret, struct err *err);
+int store_open_memory(const struct store_options *o, struct store **ret, struct err *err);
+/* Finishes what is queued, answers later submits with ERR_CLOSED, stops the threads, closes. NULL allowed. No other
+ * thread may be inside a call. */
+void store_close(struct store *s);
+
+#endif
