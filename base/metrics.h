@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters, gauges and histograms in the Prometheus text form. Series are made once and kept; updating one is lock-free. */
+#ifndef BASE_METRICS_H
+#define BASE_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct metrics;
+struct metric;
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+struct metric_label {
+    const char *name;
+    struct str value;
+};
+
+struct metrics *metrics_create(void);
+void metrics_destroy(struct metrics *m);
+
+/* The series of family `name` with these labels, made on first use (hash look-up under a lock: keep the pointer where the
+ * path is hot). Lives as long as m. Families are capped at 2,000 series; further label sets share one whose label values
+ * are "other". buckets: upper bounds for a histogram, ascending, NULL: seconds from 0.0001 to 60. */
+struct metric *metrics_series(struct metrics *m, enum metric_type type, const char *name, const char *help,
+                              const struct metric_label *labels, size_t n_labels, const double *buckets,
+                              size_t n_buckets);
+void metric_add(struct metric *s, double v);
+void metric_set(struct metric *s, double v);
+void metric_observe(struct metric *s, double v);
+
+/* Called on each scrape to append values that are cheaper read than kept; it calls metrics_emit. */
+typedef void metrics_collect_fn(void *arg, struct metrics *m, struct buf *out);
+void metrics_collector(struct metrics *m, metrics_collect_fn *fn, void *arg);
+/* For collectors: a whole family of one value. */
+void metrics_emit(struct buf *out, enum metric_type type, const char *name, const char *help,
+                  const struct metric_label *labels, size_t n_labels, double v);
+
+/* Everything, in text format 0.0.4, families sorted by name; collectors' families follow. */
+void metrics_write(struct metrics *m, struct buf *out);
+
+#endif

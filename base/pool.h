@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A small pool of threads for what an event loop may not do itself. */
+#ifndef BASE_POOL_H
+#define BASE_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pool;
+
+/* Embedded in what is to be run; not touched by the pool once run was called. */
+struct pool_task {
+    void (*run)(struct pool_task *t);
+    struct pool_task *next;
+};
+
+struct pool *pool_create(size_t threads, const char *name);
+/* Finishes what is queued, then stops. NULL allowed. */
+void pool_destroy(struct pool *p);
+/* Queues the task, first in first out. False when LIMIT_POOL_QUEUE are waiting or the pool is stopping (t was not queued);
+ * `must` queues in any case except after pool_destroy began to stop its threads. Any thread. */
+bool pool_submit(struct pool *p, struct pool_task *t, bool must);
+size_t pool_queued(struct pool *p);
+
+#endif

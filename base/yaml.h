@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* YAML to and from the value type, with the resolution that sigs.k8s.io/yaml has (YAML 1.1 for plain scalars). The one
+ * file that sees libyaml is base/yaml.c. */
+#ifndef BASE_YAML_H
+#define BASE_YAML_H
+
+#include <yyjson.h>
+
+#include "base/json.h"
+
+/* Reads the first document. An empty one gives null. ERR_BAD_REQUEST with line and column: not YAML, invalid UTF-8, deeper
+ * than LIMIT_DEPTH, excessive aliasing, undefined alias, a null or compound key. Duplicate keys: the last wins, and
+ * *duplicates, if not NULL, is given their paths. */
+int yaml_read(struct arena *a, struct str text, yyjson_mut_doc **ret, struct json_duplicates *duplicates,
+              struct err *err);
+
+/* Calls fn for each document of a stream ("---"), empty ones left out. Stops at the first error, fn's included. */
+typedef int yaml_document_fn(void *arg, yyjson_mut_doc *doc, struct err *err);
+int yaml_read_all(struct arena *a, struct str text, yaml_document_fn *fn, void *arg, struct err *err);
+
+/* Appends the value as YAML, block style, keys sorted as Go's marshaller does; strings that would resolve to something
+ * else are quoted. */
+void yaml_write(struct buf *b, const yyjson_mut_val *v);
+
+#endif
