@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Label and field selectors: parsed once, matched often. */
+#ifndef RESOURCES_SELECTOR_H
+#define RESOURCES_SELECTOR_H
+
+#include <stdbool.h>
+#include <yyjson.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "resources/type.h"
+
+struct selector; /* in an arena */
+
+/* Parses a labelSelector (all operators: = == != in notin exists !exists > <). Empty text gives NULL: everything. ERR_BAD_REQUEST in
+ * the reference's words. */
+int selector_parse_labels(struct arena *a, struct str text, struct selector **ret, struct err *err);
+/* The form of a LabelSelector object (matchLabels, matchExpressions). */
+int selector_from_object(struct arena *a, const yyjson_mut_val *o, struct selector **ret, struct err *err);
+/* Matches the labels map (may be NULL). A NULL selector matches. */
+bool selector_match_labels(const struct selector *s, const yyjson_mut_val *labels);
+
+struct field_selector;
+/* Parses a fieldSelector (k=v, k==v, k!=v, commas, backslash escapes) for a version of a type: metadata.name, metadata.namespace (of a
+ * namespaced type) and the version's fields; another label is ERR_BAD_REQUEST `field label not supported: x` in the reference's words. */
+int selector_parse_fields(struct arena *a, struct str text, const struct type *t, const struct type_version *v,
+                          struct field_selector **ret, struct err *err);
+bool selector_match_fields(const struct field_selector *s, const yyjson_mut_val *obj);
+/* The one name that the selector requires of metadata.name (or .namespace): a shortcut for lists and watches. STR_NULL: none. */
+struct str selector_required(const struct field_selector *s, const char *label);
+
+/* Both against an object. */
+bool selector_match(const struct selector *labels, const struct field_selector *fields, const yyjson_mut_val *obj);
+/* Whether only metadata.name and metadata.namespace are asked for, which a key answers without parsing the object. */
+bool selector_keys_only(const struct selector *labels, const struct field_selector *fields);
+
+/* A copy that outlives the arena (for watches): into `a`. */
+struct selector *selector_copy(struct arena *a, const struct selector *s);
+
+#endif
