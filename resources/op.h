@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One operation on resources, from whoever asks (an HTTP request, a controller, a service) to its answer. It has its own
+ * arena, is reference-counted, and outlives whoever started it: a submitted commit completes in any case. */
+#ifndef RESOURCES_OP_H
+#define RESOURCES_OP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <yyjson.h>
+
+#include "base/arena.h"
+#include "base/blob.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/pool.h"
+#include "resources/access.h"
+#include "resources/metadata.h"
+#include "resources/patch.h"
+#include "resources/selector.h"
+#include "resources/type.h"
+
+struct engine;
+
+enum field_validation { FIELD_VALIDATION_WARN, FIELD_VALIDATION_IGNORE, FIELD_VALIDATION_STRICT };
+enum propagation { PROPAGATION_DEFAULT, PROPAGATION_ORPHAN, PROPAGATION_BACKGROUND, PROPAGATION_FOREGROUND };
+enum rv_match { RV_MATCH_UNSET, RV_MATCH_EXACT, RV_MATCH_NOT_OLDER };
+
+struct delete_options {
+    struct str uid, resource_version; /* preconditions; STR_NULL: none */
+    enum propagation propagation;
+    int64_t grace; /* seconds; -1: not given */
+};
+
+struct list_options {
+    struct selector *labels; /* in the op's arena; NULL: all */
+    struct field_selector *fields;
+    int64_t limit; /* 0: all */
+    struct str continue_token;
+    struct str resource_version; /* as given; "" or STR_NULL: not given */
+    enum rv_match match;
+    /* watch */
+    int64_t timeout_s; /* 0: the server's choice */
+    bool bookmarks;
+    bool send_initial_events, send_initial_events_given;
+};
+
+/* Where the answer of an op that succeeded is. */
+struct answer {
+    int http_status;        /* 200, 201 */
+    bool deleted_status;    /* the answer is the Success Status of a delete, about uid */
+    struct str uid;
+    /* An object: as stored (bytes that blob holds) when `stored` is set, or a tree in the request's version. */
+    bool stored;
+    struct blob *blob;      /* a reference the op owns */
+    int64_t rev;
+    uint64_t stamp;
+    yyjson_mut_doc *doc;
+    yyjson_mut_val *value;
+};
+
+typedef void op_done_fn(struct op *op, void *arg);
+
+struct op {
+    _Atomic unsigned refs;
+    struct arena arena;
+    struct engine *engine;
+
+    /* ---- the question, set before it starts ---- */
+    enum verb verb;
+    struct type *type; /* a reference */
+    const struct type_version *version;
+    struct scope scope; /* ns "" : all namespaces or cluster scope */
+    struct str name;
+    struct str subresource; /* "" none */
+    struct user *user;      /* a reference */
+    struct str manager;     /* fieldManager, or what stands before the / in the User-Agent */
+    struct str field_manager; /* as given in the query; STR_NULL: not given */
+    bool dry_run;
+    bool force;             /* apply */
+    enum field_validation validation;
+    enum patch_type patch;
+    yyjson_mut_doc *body;   /* the decoded object, patch or DeleteOptions; in the arena */
+    struct json_duplicates duplicates; /* of the body */
+    struct delete_options del;
+    struct list_options list;
+    op_done_fn *done; /* called exactly once, on any thread; the answer or err is set */
+    void *done_arg;
+
+    /* ---- the answer ---- */
+    int code;        /* 0 or err.code */
+    struct err err;
+    struct answer answer;
+    struct warnings warnings; /* Warning headers, with success or failure */
+
+    /* ---- the engine's own ---- */
+    struct pool_task task;
+    struct write *write;
+    void *priv;
+};
+
+/* One reference. The first chunk of the arena is small. */
+struct op *op_create(struct engine *e);
+struct op *op_ref(struct op *op);
+void op_unref(struct op *op);
+/* Sets type and version (taking a reference). */
+void op_set_type(struct op *op, struct type *t, const struct type_version *v);
+
+#endif
