@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The transport: listeners, TLS, event loops, HTTP/1.1 and HTTP/2. A request in, a response or a stream out. Only apiserver/http*.c see h2o
+ * and libssl; everything else in apiserver/ sees this. Each request belongs to one loop; unless it says "any thread", a function is
+ * called on that loop's thread. */
+#ifndef APISERVER_HTTP_H
+#define APISERVER_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/metrics.h"
+#include "base/str.h"
+
+struct http_server;
+struct http_loop;
+
+struct http_header {
+    struct str name, value; /* name in lower case */
+};
+
+/* A request. Lives from the handler's call until its response has been sent or its peer has gone, and as long as references are
+ * held; after that answers to it are dropped. Strings live as long as it. */
+struct http_request {
+    struct http_loop *loop;
+    struct str method;  /* "GET" */
+    struct str path;    /* still percent-encoded, without the query, as sent */
+    struct str query;   /* without '?'; STR_NULL: none */
+    struct str body;
+    struct http_header *headers;
+    size_t n_headers;
+    int version;        /* 10, 11, 20 */
+    struct str peer;    /* "127.0.0.1:1234" or "unix" */
+    struct str cert_user; /* subject of a verified client certificate: CN; STR_NULL: none */
+    struct str *cert_groups; /* its Os */
+    size_t n_cert_groups;
+    uint64_t begun_ns;  /* clock_mono_ns when it was handed over */
+    void *user;         /* the handler's */
+};
+
+/* The first header of that (lower-case) name; STR_NULL: none. */
+struct str http_header(const struct http_request *r, const char *name);
+struct http_request *http_request_ref(struct http_request *r);   /* any thread */
+void http_request_unref(struct http_request *r);                 /* any thread */
+bool http_request_gone(const struct http_request *r);            /* the peer has gone */
+
+/* Called on a loop for each request whose head and body arrived and passed the transport's own checks. */
+typedef void http_handler_fn(void *arg, struct http_request *r);
+/* Called when the peer goes away before the response was complete; at most once, not after a complete response. */
+typedef void http_gone_fn(void *arg, struct http_request *r);
+void http_on_gone(struct http_request *r, http_gone_fn *fn, void *arg);
+
+/* Answers the whole request; takes body's memory over (body is empty then). content-length and date are added. Once per request. */
+void http_respond(struct http_request *r, int status, const struct http_header *headers, size_t n_headers, struct buf *body);
+/* The same from shared bytes. */
+void http_respond_blob(struct http_request *r, int status, const struct http_header *headers, size_t n_headers, struct blob *body);
+
+/* ---- streams: lists in pieces, watches ---- */
+/* Begins a response whose length is not known (chunked on HTTP/1.1); headers go out at once. ready(arg) is called each time the transport
+ * can take more: first soon after the begin, then after each send went out. */
+typedef void http_ready_fn(void *arg, struct http_request *r);
+void http_stream_begin(struct http_request *r, int status, const struct http_header *headers, size_t n_headers, http_ready_fn *ready,
+                       void *arg);
+/* Whether a send is allowed now (none is in flight). */
+bool http_stream_writable(const struct http_request *r);
+/* Sends the blobs (references are taken over) in one call; then, if last, ends the stream. n may be 0 with last. */
+void http_stream_send(struct http_request *r, struct blob *const *blobs, size_t n, bool last);
+/* The same for bytes: takes the buffer's memory over. */
+void http_stream_send_buf(struct http_request *r, struct buf *b, bool last);
+/* Cuts the connection (HTTP/1.1) or resets the stream: an answer that cannot be finished. */
+void http_stream_abort(struct http_request *r);
+
+/* ---- loops ---- */
+typedef void http_task_fn(void *arg);
+/* Runs fn(arg) on the loop's thread soon, in order of the posts. Any thread. False: the loop has stopped, fn will not run. */
+bool http_post(struct http_loop *l, http_task_fn *fn, void *arg);
+/* Calls fn every interval until the loop stops. On the loop's thread or before start. */
+void http_loop_every(struct http_loop *l, unsigned interval_ms, http_task_fn *fn, void *arg);
+/* Calls fn once on the next turn of the loop, after pending I/O. */
+void http_loop_soon(struct http_loop *l, http_task_fn *fn, void *arg);
+size_t http_loops(struct http_server *s);
+struct http_loop *http_loop_at(struct http_server *s, size_t i);
+size_t http_loop_index(const struct http_loop *l);
+/* A slot for the layer above, one a loop. */
+void http_loop_set_user(struct http_loop *l, void *user);
+void *http_loop_user(const struct http_loop *l);
+
+/* ---- life ---- */
+struct http_options {
+    const char *const *listen; /* "127.0.0.1:6443", "[::1]:0", "unix:/path" */
+    size_t n_listen;
+    bool tls;                  /* TCP listeners speak TLS; Unix sockets never do */
+    const char *cert_file, *key_file; /* PEM */
+    const char *client_ca_file; /* client certificates are asked for (not required) and verified by it; NULL: not asked */
+    size_t loops;              /* 0: one a core */
+    http_handler_fn *handler;
+    void *handler_arg;
+    http_task_fn *loop_begin, *loop_end; /* called on each loop's thread with the loop, before and after it serves; may be NULL */
+    struct metrics *metrics;
+};
+
+int http_server_create(const struct http_options *o, struct http_server **ret, struct err *err);
+/* Binds, starts the loops, returns when all accept. ERR_CONFLICT: address in use; ERR_IO. */
+int http_server_start(struct http_server *s, struct err *err);
+/* The address bound for listener i, port filled in: "127.0.0.1:40123". */
+const char *http_server_address(const struct http_server *s, size_t i);
+/* Loads certificate files again, for new connections. */
+int http_server_reload(struct http_server *s, struct err *err);
+/* Accepts nothing new and tells clients so (GOAWAY, connection: close). `stopping` streams are the handler's to end. */
+void http_server_drain(struct http_server *s);
+/* Requests and streams still open. */
+size_t http_server_active(struct http_server *s);
+/* After drain: waits until nothing is active or the deadline (ms) passes, then closes what is left, stops the loops' threads. */
+void http_server_stop(struct http_server *s, unsigned deadline_ms);
+void http_server_destroy(struct http_server *s);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The HTTP face of the engine: what main constructs last and stops first. */
+#ifndef APISERVER_SERVER_H
+#define APISERVER_SERVER_H
+
+#include "base/err.h"
+#include "base/metrics.h"
+#include "resources/engine.h"
+#include "resources/health.h"
+
+struct server;
+
+struct server_options {
+    struct engine *engine;   /* borrowed, as all pointers here */
+    struct health *health;
+    struct metrics *metrics;
+    const char *const *listen;
+    size_t n_listen;
+    bool tls;
+    const char *cert_file, *key_file, *client_ca_file;
+    size_t loops; /* 0: one a core */
+};
+
+int server_create(const struct server_options *o, struct server **ret, struct err *err);
+int server_start(struct server *s, struct err *err);
+const char *server_address(const struct server *s, size_t i);
+/* Drains: accepts nothing new, ends watches cleanly, answers what is in flight (up to deadline_ms), stops the loops. */
+void server_stop(struct server *s, unsigned deadline_ms);
+void server_destroy(struct server *s);
+
+#endif
