@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's settings: defaults, overridden by the YAML file of --config, overridden by flags. Immutable once the server runs. */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+struct config_list {
+    char **items;
+    size_t n;
+};
+
+struct config {
+    char *data_dir;             /* --data, default "./data" */
+    char *store;                /* --store: "sqlite", "memory", "etcd=URL,..." */
+    struct config_list listen;  /* --listen, default 127.0.0.1:6443 */
+    char *kubeconfig;           /* --kubeconfig, default DATA/admin.kubeconfig */
+    char *token_file;           /* --token-file; NULL: none */
+    char *tls_cert, *tls_key;   /* --tls-cert, --tls-key; NULL: made at first start in the data directory */
+    char *client_ca;            /* --client-ca; NULL: the server's own authority */
+    struct config_list schemas; /* --schemas: directories of definitions */
+    enum log_level log_level;
+    enum log_format log_format;
+    int ready_fd;               /* -1: none */
+    struct config_list disabled; /* services.NAME.enabled: false of the file: background services not run */
+};
+
+/* Reads the arguments of `coracle serve` (after "serve") and the file they name. ERR_BAD_REQUEST names the flag or the key. */
+int config_parse(int argc, char *const *argv, struct config *ret, struct err *err);
+void config_finish(struct config *c);
+/* Whether the background service runs. */
+bool config_enabled(const struct config *c, const char *service);
+/* The text of `coracle serve --help`. */
+const char *config_help(void);
+
+#endif
