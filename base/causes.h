@@ -33,6 +33,7 @@ struct causes {
     size_t n, cap;
     size_t max; /* 0: LIMIT_CAUSES; further ones are counted, not kept */
     size_t dropped;
+    size_t bytes; /* of text kept; over LIMIT_CAUSES_BYTES further ones are dropped too */
 };
 
 void causes_init(struct causes *c, struct arena *a);

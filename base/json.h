@@ -13,10 +13,11 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Paths ("spec.a[0].b") of keys that stood twice in one object; in the arena. */
+/* Paths ("spec.a[0].b") of keys that stood twice in one object, each once, at most 100; in the arena. All zero is empty. */
 struct json_duplicates {
     struct str *paths;
     size_t n, cap;
+    struct str *lines; /* as many; from YAML: `line 7: key "b" already set in map`; from JSON: STR_NULL */
 };
 
 /* Reads one JSON text into a mutable tree in the arena. The last of duplicate keys wins; *duplicates, if not NULL, is
@@ -50,6 +51,9 @@ bool json_get_bool(const yyjson_mut_val *obj, const char *key);
 int64_t json_get_int(const yyjson_mut_val *obj, const char *key, int64_t fallback);
 /* Numbers compare by value, objects without regard to order, lists in order. */
 bool json_equal(const yyjson_mut_val *a, const yyjson_mut_val *b);
+/* Whether v nests no deeper than LIMIT_DEPTH. What is read never does; what was patched together may. Deeper trees must go no
+ * further: json_equal and json_copy are recursive. */
+bool json_depth_ok(const yyjson_mut_val *v);
 
 /* ---- changing a tree; the strings are not copied and must live as long as the document ---- */
 /* Sets a member, replacing the value where the key exists (it keeps its place). */

@@ -14,6 +14,7 @@
 #define LIMIT_YAML_ALIAS_BASE 10000                /* expanded nodes allowed: BASE + FACTOR * events read */
 #define LIMIT_YAML_ALIAS_FACTOR 10
 #define LIMIT_CAUSES 200                           /* field errors reported at once */
+#define LIMIT_CAUSES_BYTES (1024u * 1024)          /* their text together (the first is always kept) */
 #define LIMIT_WARNINGS 50                          /* Warning headers of one answer */
 /* ---- objects ---- */
 #define LIMIT_OBJECT_BYTES (3u * 1024 * 1024)      /* an object as stored */
