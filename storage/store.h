@@ -3,7 +3,7 @@
  * tests/contract checks on each. It knows bytes, not objects.
  *
  * A revision is a 64-bit counter over the whole store; the first transaction has revision 1 + what the engine began
- * with. A transaction that changes keys has one new revision; its changes are ordered by a sub-order from 0. Events are
+ * with (STORE_FIRST_REVISION, so that no real revision is 0 and an empty store has one to watch from). A transaction that changes keys has one new revision; its changes are ordered by a sub-order from 0. Events are
  * published after the commit is durable, in order, each once. */
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
@@ -18,6 +18,11 @@
 
 struct store;
 struct store_hold;
+
+enum {
+    STORE_FIRST_REVISION = 1, /* of an empty store */
+    STORE_TXN_OPS = 65536,    /* operations in one transaction */
+};
 
 /* A key and what it holds. In a visitor the pointers live until it returns. */
 struct store_entry {
@@ -53,8 +58,8 @@ struct store_range {
     struct str from; /* first key wanted, inclusive; STR_NULL: the first with the prefix */
     int64_t at;      /* 0: now */
     size_t limit;    /* 0: no limit */
-    /* With index set: only keys that carry (index, term) now. While the index is still being built, keys whose terms
-     * are not known are visited as well (the caller checks each). Only with at = 0 or at = now; at an older revision
+    /* With index set: only keys that carry (index, term) now. While the index is not defined or still being built, every
+     * key of the range is visited (the caller checks each). Only with at = 0 or at = now; at an older revision
      * every key of the range is visited. */
     struct str index, term;
     bool keys_only; /* values are STR_NULL */
@@ -67,7 +72,8 @@ int store_range(struct store *s, const struct store_range *r, store_visit_fn *vi
 /* How many keys the range holds (limit is ignored). */
 int store_count(struct store *s, const struct store_range *r, int64_t *ret_count, struct err *err);
 
-/* The newest revision that is durable and published to readers. Lock-free. */
+/* The newest revision that is durable and whose events on_commit has been given: reads may see a newer one, never an
+ * older. Lock-free. */
 int64_t store_revision(struct store *s);
 /* The newest revision of any change under the prefix; 0 when there is none above the floor. */
 int64_t store_prefix_revision(struct store *s, struct str prefix);
@@ -92,8 +98,9 @@ struct store_event {
 typedef int store_event_fn(void *arg, const struct store_event *e);
 
 /* Visits the changes with revision > from under the prefix, in order. *ret_to: every event with a revision up to this
- * one has been visited (pass it as the next from). limit: stop after this many events, at the end of a revision (0: no
- * limit). ERR_EXPIRED: from is beneath the watch floor, so something may be missing. */
+ * one has been visited (pass it as the next from; never less than from). limit: stop after this many events, at the end
+ * of a revision (0: no limit). After STORE_STOP_BEFORE *ret_to is before the revision of that event, which will be
+ * visited again as a whole. ERR_EXPIRED: from is beneath the watch floor, so something may be missing. */
 int store_changes(struct store *s, struct str prefix, int64_t from, size_t limit, store_event_fn *visit, void *arg,
                   int64_t *ret_to, struct err *err);
 
@@ -108,7 +115,7 @@ void store_on_commit(struct store *s, store_commit_fn *fn, void *arg);
 enum store_cmp_kind {
     STORE_CMP_REV,       /* the key's revision is rev; rev 0: the key is absent */
     STORE_CMP_EMPTY,     /* no key begins with the prefix `key` */
-    STORE_CMP_UNCHANGED, /* no key that begins with the prefix `key` was changed after rev */
+    STORE_CMP_UNCHANGED, /* no key that begins with the prefix `key` was changed after rev; never holds beneath the floor */
 };
 
 struct store_cmp {
@@ -120,7 +127,7 @@ struct store_cmp {
 enum store_op_kind {
     STORE_OP_PUT,
     STORE_OP_DELETE,  /* of an absent key: nothing happens */
-    STORE_OP_RESTAMP, /* replaces value, stamp and terms of an existing key in place: no event, no revision */
+    STORE_OP_RESTAMP, /* replaces value, stamp and terms of an existing key in place: no event, no revision; absent: nothing */
 };
 
 struct store_op {
@@ -128,7 +135,7 @@ struct store_op {
     struct str key;
     struct blob *value; /* put, restamp */
     uint64_t stamp;
-    const struct store_term *terms; /* all the terms the key carries from now on */
+    const struct store_term *terms; /* all the terms the key carries from now on; those of undefined indexes are dropped */
     size_t n_terms;
     /* What the key holds now, if the submitter knows it (a STORE_CMP_REV on this key stands guard); saves the engine a
      * read. NULL: the engine reads it. */
@@ -146,7 +153,8 @@ struct store_txn {
 };
 
 struct store_outcome {
-    int code;         /* 0; ERR_CONFLICT: compare number `failed` did not hold; ERR_NO_SPACE, ERR_IO, ERR_CLOSED */
+    int code;         /* 0; ERR_CONFLICT: compare number `failed` did not hold; ERR_NO_SPACE, ERR_IO, ERR_CORRUPT,
+                       * ERR_CLOSED, ERR_TOO_LARGE (over STORE_TXN_OPS) */
     size_t failed;
     int64_t rev;      /* of the transaction when it changed something; else the store's revision then */
     const char *text; /* what the engine said, for the log; NULL for none */
@@ -161,7 +169,8 @@ void store_submit(struct store *s, const struct store_txn *t, store_done_fn *don
 /* The same, waiting for the outcome: for start-up, tests and threads that may block. Returns the code. */
 int store_submit_wait(struct store *s, const struct store_txn *t, struct store_outcome *ret, struct err *err);
 
-/* A barrier: done is called once every change acknowledged to anyone before the call is visible to reads here. */
+/* A barrier: done is called once every change acknowledged to anyone before the call is visible to reads here: with the
+ * local engines at once, before this returns. */
 void store_sync(struct store *s, store_done_fn *done, void *arg);
 
 /* ---- indexes ---- */
@@ -170,9 +179,9 @@ void store_sync(struct store *s, store_done_fn *done, void *arg);
  * generation is new and the range holds keys, the index is BUILDING until store_index_built. */
 int store_index_define(struct store *s, struct str index, struct str prefix, uint64_t generation, struct err *err);
 bool store_index_ready(struct store *s, struct str index);
-/* The builder restamped every key under the index's prefix. */
+/* The builder restamped every key under the index's prefix. ERR_NOT_FOUND; ERR_CONFLICT: another generation is defined. */
 int store_index_built(struct store *s, struct str index, uint64_t generation, struct err *err);
-/* Forgets the index and its terms. */
+/* Forgets the index and its terms; nothing happens when there is none. */
 int store_index_drop(struct store *s, struct str index, struct err *err);
 
 /* ---- history and housekeeping ---- */
@@ -182,11 +191,13 @@ int64_t store_floor(struct store *s);
 /* Raises the floor to rev (not above the present revision nor a hold) and frees what lies beneath in small slices,
  * between commits. Returns when the floor is raised. The engine does the same by itself as options.window_ms says. */
 int store_compact(struct store *s, int64_t rev, struct err *err);
-/* Keeps the floor from rising above rev until released: a list of several slices. rev 0: now; *ret_rev gets it. ERR_EXPIRED. */
+/* Keeps the floor from rising above rev until released (before the store is closed): a list of several slices. rev 0: now;
+ * *ret_rev gets it. ERR_EXPIRED. */
 int store_hold(struct store *s, int64_t rev, struct store_hold **ret, int64_t *ret_rev, struct err *err);
 void store_release(struct store_hold *h); /* NULL allowed */
 
-/* A consistent copy of the whole store in a file of the engine's own format, made while it runs. */
+/* A consistent copy of the whole store in a file of the engine's own format, made while it runs, on the caller's thread.
+ * The file appears whole or not at all. ERR_EXISTS; the memory engine: ERR_UNAVAILABLE. */
 int store_snapshot(struct store *s, const char *path, struct err *err);
 
 struct store_stats {

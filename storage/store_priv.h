@@ -7,12 +7,15 @@
 
 struct store_ops {
     const char *name;
-    int (*get)(struct store *, struct str, int64_t, struct blob **, struct store_entry *, int64_t *, struct err *);
-    int (*range)(struct store *, const struct store_range *, store_visit_fn *, void *, int64_t *, bool *, struct err *);
+    int (*get)(struct store *, struct str, int64_t, struct blob **, struct store_entry *, int64_t *,
+               struct err *);
+    int (*range)(struct store *, const struct store_range *, store_visit_fn *, void *, int64_t *,
+                 bool *, struct err *);
     int (*count)(struct store *, const struct store_range *, int64_t *, struct err *);
     int64_t (*revision)(struct store *);
     int64_t (*prefix_revision)(struct store *, struct str);
-    int (*changes)(struct store *, struct str, int64_t, size_t, store_event_fn *, void *, int64_t *, struct err *);
+    int (*changes)(struct store *, struct str, int64_t, size_t, store_event_fn *, void *, int64_t *,
+                   struct err *);
     void (*on_commit)(struct store *, store_commit_fn *, void *);
     void (*submit)(struct store *, const struct store_txn *, store_done_fn *, void *);
     void (*sync)(struct store *, store_done_fn *, void *);
@@ -28,6 +31,12 @@ struct store_ops {
     void (*stats)(struct store *, struct store_stats *);
     void (*close)(struct store *);
 };
+
+/* A visitor ended a walk with a negative code: keeps what it may have written to err itself. */
+static inline int store_visit_failed(struct err *err, int code)
+{
+    return err && err->code == code ? code : err_set(err, code, "the visitor gave up");
+}
 
 /* The first member of each engine's own struct. */
 struct store {

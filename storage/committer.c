@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue of submitted transactions and the thread that commits them. */
+#include "storage/committer_priv.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/limits.h"
+
+struct committer_call {
+    committer_call_fn *fn;
+    void *arg;
+    struct err *err;
+    int code;
+    bool finished;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+};
+
+static struct timespec deadline(int64_t ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += ms % 1000 * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    return t;
+}
+
+/* Waits for work, at most ms (negative: for ever). With the lock held. */
+static void wait_for_work(struct committer *c, int64_t ms)
+{
+    struct timespec until = deadline(ms < 0 ? 0 : ms);
+    int timed_out = 0;
+    c->waiting = true;
+    while (!c->head && !c->closing && !c->woken && !timed_out) {
+        timed_out = ms < 0 ? pthread_cond_wait(&c->work, &c->lock)
+                           : pthread_cond_timedwait(&c->work, &c->lock, &until);
+    }
+    c->waiting = false;
+    c->woken = false;
+}
+
+static struct committer_item *pop(struct committer *c)
+{
+    struct committer_item *it = c->head;
+    c->head = it->next;
+    if (!c->head) {
+        c->tail = &c->head;
+    }
+    return it;
+}
+
+/* Takes transactions up to the next call. With the lock held. */
+static size_t pop_batch(struct committer *c)
+{
+    size_t n = 0;
+    while (n < c->batch_max && c->head && c->head->txn) {
+        c->batch[n++] = pop(c);
+    }
+    return n;
+}
+
+static void run_call(struct committer *c, struct committer_item *it)
+{
+    struct committer_call *call = it->call;
+    int code = call->fn(c->engine, call->arg, call->err);
+    pthread_mutex_lock(&call->lock);
+    call->code = code;
+    call->finished = true;
+    pthread_cond_signal(&call->changed);
+    pthread_mutex_unlock(&call->lock);
+}
+
+static void run_batch(struct committer *c, size_t n)
+{
+    c->ops->batch(c->engine, c->batch, n);
+    atomic_fetch_sub(&c->queued, n);
+    for (size_t i = 0; i < n; i++) {
+        c->batch[i]->done(c->batch[i]->arg, &c->batch[i]->outcome);
+        free(c->batch[i]);
+    }
+}
+
+static void *committer_main(void *arg)
+{
+    struct committer *c = arg;
+    int64_t wait = 0;
+    for (;;) {
+        pthread_mutex_lock(&c->lock);
+        if (!c->head && wait != 0) {
+            wait_for_work(c, wait);
+        }
+        bool last = c->closing && !c->head;
+        size_t n = pop_batch(c);
+        struct committer_item *call = !n && c->head ? pop(c) : NULL;
+        pthread_mutex_unlock(&c->lock);
+        if (last) {
+            return NULL;
+        }
+        if (n) {
+            run_batch(c, n);
+        } else if (call) {
+            run_call(c, call);
+        }
+        wait = c->ops->keep(c->engine);
+    }
+}
+
+static void init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t a;
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &a);
+    pthread_condattr_destroy(&a);
+}
+
+static void release(struct committer *c)
+{
+    free(c->batch);
+    pthread_cond_destroy(&c->work);
+    pthread_mutex_destroy(&c->lock);
+}
+
+int committer_start(struct committer *c, const struct committer_ops *ops, void *engine,
+                    size_t batch_max, struct err *err)
+{
+    *c = (struct committer){
+        .ops = ops,
+        .engine = engine,
+        .batch_max = batch_max ? batch_max : LIMIT_STORE_BATCH,
+    };
+    c->tail = &c->head;
+    c->batch = alloc_zero(c->batch_max * sizeof(struct committer_item *));
+    pthread_mutex_init(&c->lock, NULL);
+    init_cond(&c->work);
+    if (pthread_create(&c->thread, NULL, committer_main, c)) {
+        release(c);
+        return err_set(err, ERR_UNAVAILABLE, "cannot start the committer's thread");
+    }
+    return 0;
+}
+
+/* False: the store is closing and the item was not queued. */
+static bool push(struct committer *c, struct committer_item *it)
+{
+    pthread_mutex_lock(&c->lock);
+    bool open = !c->closing, wake = c->waiting;
+    if (open) {
+        *c->tail = it;
+        c->tail = &it->next;
+        if (it->txn) {
+            atomic_fetch_add(&c->queued, 1);
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (open && wake) {
+        pthread_cond_signal(&c->work);
+    }
+    return open;
+}
+
+void committer_submit(struct committer *c, const struct store_txn *t, store_done_fn *done,
+                      void *arg)
+{
+    struct committer_item *it = ALLOC(struct committer_item);
+    it->txn = t;
+    it->done = done;
+    it->arg = arg;
+    if (!push(c, it)) {
+        free(it);
+        done(arg, &(struct store_outcome){.code = ERR_CLOSED, .text = "the store is closing"});
+    }
+}
+
+int committer_call(struct committer *c, committer_call_fn *fn, void *arg, struct err *err)
+{
+    struct committer_call call = {.fn = fn, .arg = arg, .err = err};
+    struct committer_item it = {.call = &call};
+    pthread_mutex_init(&call.lock, NULL);
+    pthread_cond_init(&call.changed, NULL);
+    if (push(c, &it)) {
+        pthread_mutex_lock(&call.lock);
+        while (!call.finished) {
+            pthread_cond_wait(&call.changed, &call.lock);
+        }
+        pthread_mutex_unlock(&call.lock);
+    } else {
+        call.code = err_set(err, ERR_CLOSED, "the store is closing");
+    }
+    pthread_cond_destroy(&call.changed);
+    pthread_mutex_destroy(&call.lock);
+    return call.code;
+}
+
+void committer_wake(struct committer *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->woken = true;
+    pthread_cond_signal(&c->work);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void committer_stop(struct committer *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->closing = true;
+    pthread_cond_signal(&c->work);
+    pthread_mutex_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    release(c);
+}
