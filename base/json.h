@@ -37,6 +37,32 @@ void json_write_double(struct buf *b, double d);
 /* A new, empty document in the arena. */
 yyjson_mut_doc *json_doc(struct arena *a);
 
+/* yyjson's own functions take no const: this is the one place where it is taken off. */
+static inline yyjson_mut_val *json_mut(const yyjson_mut_val *v)
+{
+    return (yyjson_mut_val *)(uintptr_t)v;
+}
+static inline bool json_is_obj(const yyjson_mut_val *v)
+{
+    return yyjson_mut_is_obj(json_mut(v));
+}
+static inline bool json_is_arr(const yyjson_mut_val *v)
+{
+    return yyjson_mut_is_arr(json_mut(v));
+}
+static inline bool json_is_str(const yyjson_mut_val *v)
+{
+    return yyjson_mut_is_str(json_mut(v));
+}
+static inline bool json_is_null(const yyjson_mut_val *v)
+{
+    return yyjson_mut_is_null(json_mut(v));
+}
+static inline size_t json_size(const yyjson_mut_val *v) /* members or elements; 0 for anything else */
+{
+    return json_is_obj(v) ? yyjson_mut_obj_size(json_mut(v)) : yyjson_mut_arr_size(json_mut(v));
+}
+
 /* ---- reading a tree; NULL in gives NULL, "" or false out ---- */
 /* Member `key` of an object. */
 yyjson_mut_val *json_get(const yyjson_mut_val *obj, const char *key);
