@@ -30,10 +30,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "resources/registry.h"
 #include "resources/type.h"
+
+struct client;
+struct engine;
 
 /* A definition a service ships, embedded in the binary as JSON. Static. */
 struct service_document {
@@ -53,6 +57,23 @@ const struct service_document *service_document(const struct service_documents *
 int service_publish(struct registry *r, const struct service_document *d, const struct type_extras *extras, struct err *err);
 /* Every document of the service, without extras. */
 int service_publish_all(struct registry *r, const struct service_documents *d, struct err *err);
+
+/* A row of the generated table: what `coracle services` prints. Static. */
+struct service_info {
+    const char *name, *theme, *description, *provides;
+    const char *const *requires;
+    size_t n_requires;
+    const struct service_documents *documents;
+    const char *rights; /* JSON; NULL: none */
+    bool background;
+};
+
+/* The client of a service's own identity: the user system:coracle:NAME in the group system:coracle. */
+struct client *service_client(struct engine *e, const char *name);
+
+/* The graph of services, one after another in order of construction, and as DOT. */
+void service_print(struct buf *b, const struct service_info *table, size_t n);
+void service_print_dot(struct buf *b, const struct service_info *table, size_t n);
 
 /* A background service's way to learn that the server stops. */
 struct service_stop;
