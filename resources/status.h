@@ -11,7 +11,8 @@
 #include "resources/access.h"
 #include "resources/type.h"
 
-/* The HTTP code of an error. */
+/* The HTTP code of an error. ERR_NO_SPACE, which the reference does not have, is 507 without a reason. ERR_INTERNAL, ERR_IO and
+ * ERR_CORRUPT are InternalError: their message gets "Internal error occurred: " in front and is also the one cause. */
 int status_code(const struct err *err);
 /* Appends the Status as JSON: {"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",...,"code":404}. */
 void status_write(struct buf *b, const struct err *err);
@@ -33,6 +34,11 @@ int status_forbidden(struct err *err, const struct type *t, struct str name, con
     __attribute__((format(printf, 4, 5)));
 /* `widgets.example.com is forbidden: User "u" cannot list resource ...`, as the reference words a refusal of access. */
 int status_access_denied(struct err *err, const struct attributes *at, const char *reason);
+/* The reference's answer where a request never reached a resource: 404, 405, 406, 415, 422, ... with `details` present and empty. message NULL: the
+ * usual words for the code ("the server does not allow this method on the requested resource"). */
+int status_generic(struct err *err, int code, const char *message);
+/* 413 "Request entity too large: WHY". */
+int status_too_large(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* 405: the built-ins' and the custom resources' form (NOTES.md 7). */
 int status_method(struct err *err, const struct type *t, struct str verb);
 /* 410 with reason Expired; the text that a list with an old continue or a watch gets. */
