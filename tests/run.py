@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Everything `./dev test` runs, stage by stage; ends with one line 'N passed, N failed, N skipped'. run.py [STAGE...]"""
+import os, re, subprocess, sys, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+CLOSING = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
+
+
+class Failed(Exception):
+    pass
+
+
+def run(args, timeout=1500, env=None, quiet=False):
+    """Runs a command from the root; its output is printed, and given back."""
+    p = subprocess.Popen(args, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                         env=dict(os.environ, **(env or {})))
+    lines, end = [], time.time() + timeout
+    for line in p.stdout:
+        lines.append(line)
+        if not quiet:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        if time.time() > end:
+            p.kill()
+            raise Failed("timed out: " + " ".join(args))
+    return p.wait(), "".join(lines)
+
+
+def build(preset):
+    code, out = run(["cmake", "--preset", preset, "-DCORACLE_WERROR=ON"], quiet=True)
+    if code == 0:
+        code, out = run(["cmake", "--build", "build/" + preset], quiet=True)
+    if code:
+        print(out[-6000:])
+        raise Failed("the %s build failed" % preset)
+
+
+def counted(args, **kw):
+    """A command that closes with 'N passed, N failed[, N skipped]'."""
+    code, out = run(args, **kw)
+    m = CLOSING.findall(out)
+    if not m:
+        return 0, 1, 0
+    p, f, s = (int(x or 0) for x in m[-1])
+    return p, max(f, 1 if code else 0), s
+
+
+def stage_lint():
+    code1, _ = run([sys.executable, "tests/lint/banned.py"])
+    build("release")
+    code2, _ = run([sys.executable, "tests/lint/includes.py"], env={"CORACLE_BUILD": os.path.join(ROOT, "build", "release")})
+    return 2 - bool(code1) - bool(code2), bool(code1) + bool(code2), 0
+
+
+def stage_unit():
+    """Unit and contract tests under ASan and UBSan with leak detection."""
+    build("asan")
+    code, out = run(["ctest", "--test-dir", "build/asan", "-V", "-j2", "--timeout", "600"], quiet=True,
+                    env={"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"})
+    passed = sum(int(n) for n in re.findall(r"\[  PASSED  \] (\d+) test", out))
+    failed = sum(int(n) for n in re.findall(r"\[  FAILED  \] \w+: (\d+) test", out)) + len(re.findall(r"\[  FAILED  \] (\d+) test", out))
+    skipped = sum(int(n) for n in re.findall(r"\[  SKIPPED \] (\d+) test", out))
+    if code:
+        names = re.findall(r"^\s*\d+ - (\S+) \((.*)\)", out, re.M)
+        for name, why in names:
+            print("%s: %s" % (name, why))
+            number = re.search(r"^test (\d+)\n\s+Start +\d+: %s$" % re.escape(name), out, re.M)
+            if number:
+                print("\n".join(l for l in out.splitlines() if l.startswith(number.group(1) + ": "))[-3000:])
+        failed = max(failed, len(names), 1)
+    return passed, failed, skipped
+
+
+def stage_wiregen():
+    build("release")
+    return counted([sys.executable, "tests/services/wiregen.py"])
+
+
+def stage_conformance():
+    build("asan")
+    return counted([sys.executable, "tests/conformance/run.py", "--preset", "asan"])
+
+
+def stage_http():
+    build("asan")
+    return counted([sys.executable, "tests/http/run.py", "--preset", "asan"])
+
+
+def stage_clients():
+    build("release")
+    return counted([sys.executable, "tests/clients/run.py"])
+
+
+STAGES = ["lint", "unit", "wiregen", "http", "conformance", "clients"]
+
+
+def main():
+    names = sys.argv[1:] or STAGES
+    total, rows = [0, 0, 0], []
+    for name in names:
+        if name not in STAGES:
+            print("no such stage: %s (there are %s)" % (name, ", ".join(STAGES)))
+            return 2
+        print("== %s" % name, flush=True)
+        begun = time.time()
+        try:
+            result = globals()["stage_" + name]()
+        except Failed as e:
+            print(e)
+            result = (0, 1, 0)
+        rows.append((name, result, time.time() - begun))
+        total = [a + b for a, b in zip(total, result)]
+    print("== summary")
+    for name, (p, f, s), seconds in rows:
+        print("%-12s %5d passed %3d failed %4d skipped  %4.0f s" % (name, p, f, s, seconds))
+    print("%d passed, %d failed, %d skipped" % tuple(total))
+    return 1 if total[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
