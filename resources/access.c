@@ -2,10 +2,10 @@
 /* Users, and the lists of authenticators and authorizers that are asked about each request. */
 #include "resources/access.h"
 
+#include "base/alloc.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/alloc.h"
 
 struct access {
     struct authenticator *authenticators;

@@ -14,6 +14,18 @@
 void name_dns1123_subdomain(struct str name, bool is_prefix, const struct path *at, struct causes *c);
 void name_dns1123_label(struct str name, bool is_prefix, const struct path *at, struct causes *c);
 void name_path_segment(struct str name, bool is_prefix, const struct path *at, struct causes *c);
+/* What is wrong with a name, in the reference's words (static texts). Start from {0}. */
+struct name_faults {
+    const char *text[4];
+    size_t n;
+};
+void name_faults_subdomain(struct str s, struct name_faults *f);
+void name_faults_label(struct str s, struct name_faults *f);
+void name_faults_label_1035(struct str s, struct name_faults *f);
+void name_faults_qualified(struct str s, struct name_faults *f);
+void name_faults_label_value(struct str s, struct name_faults *f);
+/* Adds each as CAUSE_INVALID of the value. */
+void name_faults_add(const struct name_faults *f, struct str value, const struct path *at, struct causes *c);
 bool name_is_dns1123_subdomain(struct str s);
 bool name_is_dns1123_label(struct str s);
 bool name_is_dns1035_label(struct str s);

@@ -3,15 +3,15 @@
  * package, which clients compare and show. */
 #include "resources/status.h"
 
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/quote.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* What a kind of failure becomes. The first of several rows with one code and reason is what
  * status_read gives back. */
