@@ -22,6 +22,9 @@ struct http_header {
     struct str name, value; /* name in lower case */
 };
 
+/* Why a request comes without the body that was sent: the handler answers 413 or 429. */
+enum http_body_state { HTTP_BODY_OK, HTTP_BODY_TOO_LARGE, HTTP_BODY_NO_MEMORY };
+
 /* A request. Lives from the handler's call until its response has been sent or its peer has gone, and as long as references are
  * held; after that answers to it are dropped. Strings live as long as it. */
 struct http_request {
@@ -29,7 +32,8 @@ struct http_request {
     struct str method;  /* "GET" */
     struct str path;    /* still percent-encoded, without the query, as sent */
     struct str query;   /* without '?'; STR_NULL: none */
-    struct str body;
+    struct str body;    /* empty where body_state is not HTTP_BODY_OK */
+    enum http_body_state body_state;
     struct http_header *headers;
     size_t n_headers;
     int version;        /* 10, 11, 20 */
@@ -46,6 +50,8 @@ struct str http_header(const struct http_request *r, const char *name);
 struct http_request *http_request_ref(struct http_request *r);   /* any thread */
 void http_request_unref(struct http_request *r);                 /* any thread */
 bool http_request_gone(const struct http_request *r);            /* the peer has gone */
+/* Gives the body's memory (and its share of LIMIT_BODIES_BYTES) back early: nobody reads it any more. Any thread, by its one reader. */
+void http_body_release(struct http_request *r);
 
 /* Called on a loop for each request whose head and body arrived and passed the transport's own checks. */
 typedef void http_handler_fn(void *arg, struct http_request *r);
