@@ -3,7 +3,6 @@
  * compare. */
 #include "base/causes.h"
 
-#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,22 +63,6 @@ struct str path_text(const struct path *p, struct arena *a)
     return b.len ? arena_str(a, buf_str(&b)) : STR("");
 }
 
-/* A double as fmt's %v has it. */
-static void put_float(struct buf *b, double d)
-{
-    struct json_decimal dec;
-    if (!isfinite(d)) {
-        buf_addz(b, isnan(d) ? "NaN" : d < 0 ? "-Inf" : "+Inf");
-        return;
-    }
-    json_decimal_of(d, &dec);
-    if (d != 0 && (dec.point - 1 < -4 || dec.point - 1 >= 21)) {
-        json_decimal_exponent(b, &dec);
-    } else {
-        json_decimal_plain(b, &dec);
-    }
-}
-
 static void put_value(struct buf *b, const yyjson_mut_val *v)
 {
     switch (yyjson_mut_get_type(json_unconst(v))) {
@@ -88,7 +71,7 @@ static void put_value(struct buf *b, const yyjson_mut_val *v)
         break;
     case YYJSON_TYPE_NUM:
         if (yyjson_mut_is_real(json_unconst(v))) {
-            put_float(b, v->uni.f64);
+            json_write_g(b, v->uni.f64);
         } else {
             json_write(b, v);
         }

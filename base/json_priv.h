@@ -33,6 +33,9 @@ void json_decimal_of(double d, struct json_decimal *ret);
 void json_decimal_plain(struct buf *b, const struct json_decimal *dec);
 void json_decimal_exponent(struct buf *b, const struct json_decimal *dec);
 
+/* Appends d as Go's %g has it in its shortest form (1.5, 1e+06), "+Inf" and "NaN" too. */
+void json_write_g(struct buf *b, double d);
+
 /* An integral double is an integer where both mean the same; other numbers are as Go's decoder has
  * them. */
 void json_normalise_number(yyjson_mut_val *v);

@@ -154,6 +154,22 @@ void json_write_double(struct buf *b, double d)
     }
 }
 
+void json_write_g(struct buf *b, double d)
+{
+    if (!isfinite(d)) {
+        buf_addz(b, isnan(d) ? "NaN" : d < 0 ? "-Inf" : "+Inf");
+        return;
+    }
+    struct json_decimal dec;
+    json_decimal_of(d, &dec);
+    int exponent = dec.point - 1;
+    if (exponent < -4 || exponent >= 6) {
+        json_decimal_exponent(b, &dec);
+    } else {
+        json_decimal_plain(b, &dec);
+    }
+}
+
 static void put_number(struct buf *b, const yyjson_mut_val *v)
 {
     unsigned subtype = v->tag & YYJSON_SUBTYPE_MASK;

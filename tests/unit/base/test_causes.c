@@ -76,7 +76,9 @@ static void test_values(void **state)
     assert_message("12", "Invalid value: 12: no");
     assert_message("-1.50", "Invalid value: -1.5: no");
     assert_message("1e21", "Invalid value: 1e+21: no");
-    assert_message("1e20", "Invalid value: 100000000000000000000: no");
+    assert_message("1e20", "Invalid value: 1e+20: no");
+    assert_message("1234567.5", "Invalid value: 1.2345675e+06: no");
+    assert_message("123456.75", "Invalid value: 123456.75: no");
     assert_message("0.00001", "Invalid value: 1e-05: no");
     assert_message("0.0001", "Invalid value: 0.0001: no");
     assert_message("true", "Invalid value: true: no");

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters, gauges and histograms in the Prometheus text form. Families are kept sorted by name;
+ * the series of a family are hashed by their label text, which is also what is printed. */
+#include "base/metrics.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/json_priv.h"
+
+enum { SERIES_MAX = 2000 };
+
+static const double default_buckets[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
+                                         0.01,   0.025,   0.05,   0.1,   0.25,   0.5,
+                                         1,      2.5,     5,      10,    30,     60};
+
+struct family;
+
+/* Doubles are held as their bits, so that they can be added to by compare and swap. */
+struct metric {
+    const struct family *family;
+    char *labels;             /* `a="b",c="d"`, the key */
+    _Atomic uint64_t value;   /* of a histogram: the sum */
+    _Atomic uint64_t *counts; /* histograms: one a bucket and one above them all; not cumulative */
+    UT_hash_handle hh;
+};
+
+struct family {
+    char *name, *help;
+    enum metric_type type;
+    double *buckets;
+    size_t n_buckets;
+    struct metric *series; /* by labels */
+};
+
+struct collector {
+    metrics_collect_fn *fn;
+    void *arg;
+};
+
+struct metrics {
+    pthread_mutex_t lock;     /* over everything but the values */
+    struct family **families; /* sorted by name */
+    size_t n_families;
+    struct collector *collectors;
+    size_t n_collectors;
+};
+
+static uint64_t bits_of(double d)
+{
+    uint64_t u;
+    memcpy(&u, &d, sizeof(u));
+    return u;
+}
+
+static double double_of(uint64_t u)
+{
+    double d;
+    memcpy(&d, &u, sizeof(d));
+    return d;
+}
+
+struct metrics *metrics_create(void)
+{
+    struct metrics *m = ALLOC(struct metrics);
+    pthread_mutex_init(&m->lock, NULL);
+    return m;
+}
+
+static void family_destroy(struct family *f)
+{
+    struct metric *s, *next;
+    HASH_ITER(hh, f->series, s, next)
+    {
+        HASH_DEL(f->series, s);
+        free(s->labels);
+        free(s->counts);
+        free(s);
+    }
+    free(f->name);
+    free(f->help);
+    free(f->buckets);
+    free(f);
+}
+
+void metrics_destroy(struct metrics *m)
+{
+    if (!m) {
+        return;
+    }
+    for (size_t i = 0; i < m->n_families; i++) {
+        family_destroy(m->families[i]);
+    }
+    free(m->families);
+    free(m->collectors);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+/* Where the name is, or would be. */
+static size_t family_index(const struct metrics *m, const char *name)
+{
+    size_t low = 0, high = m->n_families;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (strcmp(m->families[mid]->name, name) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+static struct family *family_get(struct metrics *m, enum metric_type type, const char *name,
+                                 const char *help, const double *buckets, size_t n)
+{
+    size_t at = family_index(m, name);
+    if (at < m->n_families && strcmp(m->families[at]->name, name) == 0) {
+        return m->families[at];
+    }
+    struct family *f = ALLOC(struct family);
+    f->name = alloc_strdup(name);
+    f->help = alloc_strdup(help);
+    f->type = type;
+    if (type == METRIC_HISTOGRAM) {
+        n = buckets ? n : sizeof(default_buckets) / sizeof(*default_buckets);
+        f->n_buckets = n;
+        f->buckets = alloc_bytes(n * sizeof(double));
+        memcpy(f->buckets, buckets ? buckets : default_buckets, n * sizeof(double));
+    }
+    m->families = alloc_resize(m->families, (m->n_families + 1) * sizeof(struct family *));
+    memmove(m->families + at + 1, m->families + at, (m->n_families - at) * sizeof(struct family *));
+    m->families[at] = f;
+    m->n_families++;
+    return f;
+}
+
+/* Escapes a label's value: backslash, quote, newline. */
+static void put_value(struct buf *b, struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        if (c == '\\' || c == '"' || c == '\n') {
+            buf_addc(b, '\\');
+            c = c == '\n' ? 'n' : c;
+        }
+        buf_addc(b, c);
+    }
+}
+
+/* `a="b",c="d"` */
+static void put_labels(struct buf *b, const struct metric_label *labels, size_t n, bool other)
+{
+    for (size_t i = 0; i < n; i++) {
+        buf_addz(b, i ? "," : "");
+        buf_addz(b, labels[i].name);
+        buf_addz(b, "=\"");
+        put_value(b, other ? STR("other") : labels[i].value);
+        buf_addc(b, '"');
+    }
+}
+
+static struct metric *series_get(struct family *f, const struct metric_label *labels, size_t n)
+{
+    AUTO(buf_finish) struct buf key = {0};
+    struct metric *s = NULL;
+    put_labels(&key, labels, n, false);
+    HASH_FIND(hh, f->series, key.ptr ? key.ptr : "", key.len, s);
+    if (!s && HASH_COUNT(f->series) >= SERIES_MAX) {
+        key.len = 0;
+        put_labels(&key, labels, n, true);
+        HASH_FIND(hh, f->series, key.ptr, key.len, s);
+    }
+    if (!s) {
+        s = ALLOC(struct metric);
+        s->family = f;
+        s->labels = alloc_str(buf_str(&key));
+        if (f->type == METRIC_HISTOGRAM) {
+            s->counts = alloc_zero((f->n_buckets + 1) * sizeof(*s->counts));
+        }
+        HASH_ADD_KEYPTR(hh, f->series, s->labels, key.len, s);
+    }
+    return s;
+}
+
+struct metric *metrics_series(struct metrics *m, enum metric_type type, const char *name,
+                              const char *help, const struct metric_label *labels, size_t n_labels,
+                              const double *buckets, size_t n_buckets)
+{
+    pthread_mutex_lock(&m->lock);
+    struct family *f = family_get(m, type, name, help, buckets, n_buckets);
+    struct metric *s = series_get(f, labels, n_labels);
+    pthread_mutex_unlock(&m->lock);
+    return s;
+}
+
+void metric_add(struct metric *s, double v)
+{
+    uint64_t was = atomic_load_explicit(&s->value, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&s->value, &was, bits_of(double_of(was) + v),
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+void metric_set(struct metric *s, double v)
+{
+    atomic_store_explicit(&s->value, bits_of(v), memory_order_relaxed);
+}
+
+void metric_observe(struct metric *s, double v)
+{
+    const struct family *f = s->family;
+    size_t low = 0, high = f->n_buckets;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (f->buckets[mid] < v) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    atomic_fetch_add_explicit(&s->counts[low], 1, memory_order_relaxed);
+    metric_add(s, v);
+}
+
+void metrics_collector(struct metrics *m, metrics_collect_fn *fn, void *arg)
+{
+    pthread_mutex_lock(&m->lock);
+    m->collectors = alloc_resize(m->collectors, (m->n_collectors + 1) * sizeof(*m->collectors));
+    m->collectors[m->n_collectors++] = (struct collector){fn, arg};
+    pthread_mutex_unlock(&m->lock);
+}
+
+static void put_head(struct buf *out, enum metric_type type, const char *name, const char *help)
+{
+    static const char *const types[] = {"counter", "gauge", "histogram"};
+    buf_addz(out, "# HELP ");
+    buf_addz(out, name);
+    buf_addc(out, ' ');
+    for (const char *p = help; *p; p++) { /* quotes need no escape here */
+        if (*p == '\\' || *p == '\n') {
+            buf_addc(out, '\\');
+        }
+        buf_addc(out, *p == '\n' ? 'n' : *p);
+    }
+    buf_addz(out, "\n# TYPE ");
+    buf_addz(out, name);
+    buf_addc(out, ' ');
+    buf_addz(out, types[type]);
+    buf_addc(out, '\n');
+}
+
+static void put_sample(struct buf *out, const char *name, const char *suffix, const char *labels,
+                       const char *le, double v)
+{
+    buf_addz(out, name);
+    buf_addz(out, suffix);
+    if (*labels || le) {
+        buf_addc(out, '{');
+        buf_addz(out, labels);
+        if (le) {
+            buf_addz(out, *labels ? ",le=\"" : "le=\"");
+            buf_addz(out, le);
+            buf_addc(out, '"');
+        }
+        buf_addc(out, '}');
+    }
+    buf_addc(out, ' ');
+    if (isfinite(v)) {
+        json_write_double(out, v);
+    } else {
+        json_write_g(out, v);
+    }
+    buf_addc(out, '\n');
+}
+
+static void put_histogram(struct buf *out, const struct family *f, struct metric *s)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i <= f->n_buckets; i++) {
+        AUTO(buf_finish) struct buf le = {0};
+        if (i < f->n_buckets) {
+            json_write_double(&le, f->buckets[i]);
+        } else {
+            buf_addz(&le, "+Inf");
+        }
+        buf_addc(&le, 0);
+        count += atomic_load_explicit(&s->counts[i], memory_order_relaxed);
+        put_sample(out, f->name, "_bucket", s->labels, le.ptr, (double)count);
+    }
+    double sum = double_of(atomic_load_explicit(&s->value, memory_order_relaxed));
+    put_sample(out, f->name, "_sum", s->labels, NULL, sum);
+    put_sample(out, f->name, "_count", s->labels, NULL, (double)count);
+}
+
+static int by_labels(const struct metric *a, const struct metric *b)
+{
+    return strcmp(a->labels, b->labels);
+}
+
+static void put_family(struct buf *out, struct family *f)
+{
+    put_head(out, f->type, f->name, f->help);
+    HASH_SORT(f->series, by_labels);
+    for (struct metric *s = f->series; s; s = s->hh.next) {
+        if (f->type == METRIC_HISTOGRAM) {
+            put_histogram(out, f, s);
+        } else {
+            double v = double_of(atomic_load_explicit(&s->value, memory_order_relaxed));
+            put_sample(out, f->name, "", s->labels, NULL, v);
+        }
+    }
+}
+
+void metrics_emit(struct buf *out, enum metric_type type, const char *name, const char *help,
+                  const struct metric_label *labels, size_t n_labels, double v)
+{
+    AUTO(buf_finish) struct buf text = {0};
+    put_labels(&text, labels, n_labels, false);
+    buf_addc(&text, 0);
+    put_head(out, type, name, help);
+    put_sample(out, name, "", text.ptr, NULL, v);
+}
+
+void metrics_write(struct metrics *m, struct buf *out)
+{
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->n_families; i++) {
+        put_family(out, m->families[i]);
+    }
+    size_t n = m->n_collectors;
+    AUTO_FREE struct collector *collectors = alloc_bytes(n * sizeof(*collectors));
+    if (n) {
+        memcpy(collectors, m->collectors, n * sizeof(*collectors));
+    }
+    pthread_mutex_unlock(&m->lock);
+    for (size_t i = 0; i < n; i++) { /* without the lock: they may make series */
+        collectors[i].fn(collectors[i].arg, m, out);
+    }
+}
