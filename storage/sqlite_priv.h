@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the sqlite engine's files share. sqlite.c says how things are laid out. */
+#ifndef STORAGE_SQLITE_PRIV_H
+#define STORAGE_SQLITE_PRIV_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "storage/committer_priv.h"
+#include "storage/horizon_priv.h"
+
+/* ---- connections and statements: sqlite_db.c ---- */
+
+enum sqlite_stmt_id {
+    SQ_PIN,
+    SQ_GET,
+    SQ_ROW,
+    SQ_LINK,
+    SQ_RANGE,
+    SQ_RANGE_KEYS,
+    SQ_RANGE_TERM,
+    SQ_RANGE_TERM_KEYS,
+    SQ_RANGE_ALL,
+    SQ_COUNT,
+    SQ_COUNT_OPEN,
+    SQ_LOG,
+    SQ_LOG_KEYS,
+    SQ_INDEX,
+    SQ_FREE_PAGES,
+    SQ_PAGES,
+    SQ_APPLICATION,
+    SQ_VERSION,
+    SQ_TABLES,
+    SQ_KEYS,
+    SQ_BEGIN,
+    SQ_COMMIT,
+    SQ_ROLLBACK,
+    SQ_FIND,
+    SQ_OLD,
+    SQ_LOG_INSERT,
+    SQ_LOG_UPDATE,
+    SQ_LOG_DELETE,
+    SQ_CURRENT_INSERT,
+    SQ_CURRENT_UPDATE,
+    SQ_CURRENT_DELETE,
+    SQ_TERM_INSERT,
+    SQ_TERM_DELETE,
+    SQ_TERM_NTH,
+    SQ_TERM_DELETE_BEFORE,
+    SQ_TERM_DELETE_ALL,
+    SQ_COMPACT,
+    SQ_META_GET,
+    SQ_META_SET,
+    SQ_INDEX_LIST,
+    SQ_INDEX_INSERT,
+    SQ_INDEX_READY,
+    SQ_INDEX_DEAD,
+    SQ_INDEX_DELETE,
+    SQ_VACUUM,
+    SQ_STMTS,
+};
+
+/* One connection, used by one thread at a time, with its statements prepared on first use. */
+struct sqlite_conn {
+    sqlite3 *db;
+    sqlite3_stmt *stmts[SQ_STMTS];
+};
+
+/* cache_kib: the most that its page cache takes. */
+int sqlite_conn_open(const char *path, int cache_kib, struct sqlite_conn **ret, struct err *err);
+void sqlite_conn_close(struct sqlite_conn *c);
+/* The statement, reset; NULL: it could not be prepared, and sqlite_conn_error says why. */
+sqlite3_stmt *sqlite_conn_stmt(struct sqlite_conn *c, enum sqlite_stmt_id id);
+/* The connection's last error, in the store's terms. */
+int sqlite_conn_error(struct sqlite_conn *c, struct err *err);
+/* SQL without results. */
+int sqlite_conn_exec(struct sqlite_conn *c, const char *sql, struct err *err);
+/* 1: a row; 0: no more (the statement has been reset); negative: failed (reset as well). st may be
+ * NULL: failed. */
+int sqlite_conn_step(struct sqlite_conn *c, sqlite3_stmt *st, struct err *err);
+/* Steps a statement that gives no rows. */
+int sqlite_conn_run(struct sqlite_conn *c, sqlite3_stmt *st, struct err *err);
+/* As a BLOB, the empty one included; the bytes must stay until the statement ran. NULL statements
+ * are let through. */
+void sqlite_bind(sqlite3_stmt *st, int i, struct str s);
+void sqlite_bind_int(sqlite3_stmt *st, int i, int64_t v);
+struct str sqlite_column(sqlite3_stmt *st, int i);
+/* A number kept under a name; ret is 0 when there is none. */
+int sqlite_meta_get(struct sqlite_conn *c, const char *name, int64_t *ret, struct err *err);
+int sqlite_meta_set(struct sqlite_conn *c, const char *name, int64_t v, struct err *err);
+/* The one number that a query gives. */
+int sqlite_number(struct sqlite_conn *c, enum sqlite_stmt_id id, int64_t *ret, struct err *err);
+int sqlite_begin(struct sqlite_conn *c, struct err *err);
+int sqlite_commit(struct sqlite_conn *c, struct err *err);
+/* Nothing happens when sqlite rolled back by itself. */
+void sqlite_rollback(struct sqlite_conn *c);
+
+/* ---- rows ---- */
+
+/* A row of the log is one change; its id is the revision and the order within it. `current` has,
+ * for each key, the id of its last row, negative when that is a deletion. */
+enum sqlite_op { SQ_OP_CREATE, SQ_OP_REPLACE, SQ_OP_REMOVE };
+enum { SQ_SUB_BITS = 16 };
+
+static inline int64_t sqlite_id(int64_t rev, uint32_t sub)
+{
+    return rev << SQ_SUB_BITS | sub;
+}
+static inline int64_t sqlite_id_rev(int64_t id)
+{
+    return (id < 0 ? -id : id) >> SQ_SUB_BITS;
+}
+
+/* ---- the store ---- */
+
+enum {
+    SQ_PAGE_BYTES = 4096,
+    SQ_READERS = 32,     /* idle read connections kept */
+    SQ_READER_KIB = 512, /* page cache of each */
+    SQ_WRITER_KIB = 2048,
+    SQ_WAL_FRAMES = 2000, /* a checkpoint is made when the log has so many pages */
+    SQ_BUSY_MS = 10000,   /* how long to wait for what another program locked */
+};
+
+struct sqlite_index {
+    int64_t id;
+    struct str name, prefix; /* owned, in one allocation at name.ptr */
+    uint64_t generation;
+    bool ready;
+};
+
+/* How far the write-ahead log's checkpoint has got; the committer's. */
+enum sqlite_checkpoint { SQ_CHECKPOINT_IDLE, SQ_CHECKPOINT_BULK };
+
+/* Copies most of the write-ahead log into the file, so that the committer need not. */
+struct sqlite_keeper {
+    pthread_t thread;
+    bool started;
+    struct sqlite_conn *conn;
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    bool asked, stop; /* under the lock */
+    _Atomic bool done;
+};
+
+struct sqlite_store {
+    struct store base;
+    struct committer committer;
+    struct horizon horizon;
+    char *dir, *path;
+    int lock_fd;
+    _Atomic int64_t revision; /* published */
+    _Atomic(struct sqlite_conn *) readers[SQ_READERS];
+    store_commit_fn *on_commit;
+    void *on_commit_arg;
+    _Atomic uint64_t commits, transactions, batch_max, conflicts, errors, sync_ns, keys;
+    struct sqlite_keeper keeper;
+
+    /* The committer's own. */
+    struct sqlite_conn *writer;
+    int64_t rev, n_keys;          /* of the last commit; ahead of it while a batch is made */
+    struct sqlite_index *indexes; /* by name */
+    size_t n_indexes;
+    int64_t next_index;
+    bool dead_indexes; /* there may be terms to delete */
+    struct store_event *events;
+    struct blob **prevs; /* of each event, what must be released; NULL for none */
+    size_t n_events, cap_events;
+    struct buf terms;
+    char text[256];                  /* of the last error */
+    int64_t floor_stored, compacted; /* every row with an id up to this has been dealt with */
+    bool freed, vacuuming;           /* there may be space to give back; it is being given back */
+    bool complained;
+    int64_t retry_ms; /* no housekeeping before */
+    enum sqlite_checkpoint checkpoint;
+    int wal_frames, wal_next;         /* pages in the log; when to checkpoint it */
+    bool wal_copied;                  /* all of it was, so that the next commit may start it anew */
+    int64_t commit_ms, checkpoint_ms; /* when the last of each was made */
+};
+
+/* ---- reading: sqlite_read.c ---- */
+
+int sqlite_get(struct store *st, struct str key, int64_t at, struct blob **ret_value,
+               struct store_entry *ret_entry, int64_t *ret_now, struct err *err);
+int sqlite_range(struct store *st, const struct store_range *r, store_visit_fn *visit, void *arg,
+                 int64_t *ret_at, bool *ret_more, struct err *err);
+int sqlite_count(struct store *st, const struct store_range *r, int64_t *ret_count,
+                 struct err *err);
+int64_t sqlite_prefix_revision(struct store *st, struct str prefix);
+int sqlite_changes(struct store *st, struct str prefix, int64_t from, size_t limit,
+                   store_event_fn *visit, void *arg, int64_t *ret_to, struct err *err);
+bool sqlite_index_ready(struct store *st, struct str name);
+/* A read connection, and giving it back. */
+int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err);
+void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c);
+/* The revision of the newest change under the prefix, where that is after rev, else 0. Negative:
+ * failed. */
+int64_t sqlite_changed_since(struct sqlite_conn *c, struct str prefix, int64_t rev,
+                             struct err *err);
+/* 1 when a key begins with the prefix now, else 0; negative: failed. */
+int sqlite_any(struct sqlite_conn *c, struct str prefix, struct err *err);
+
+/* ---- writing: sqlite_commit.c, sqlite_terms.c, on the committer's thread ---- */
+
+void sqlite_batch(void *engine, struct committer_item **items, size_t n);
+/* Encodes terms for the row (the result lives in s->terms). */
+struct str sqlite_terms_encode(struct sqlite_store *s, const struct store_op *op);
+/* Makes the term table say `now` where it says `old`, for the key. */
+int sqlite_terms_write(struct sqlite_store *s, struct str key, struct str old, struct str now,
+                       struct err *err);
+int sqlite_index_load(struct sqlite_store *s, struct err *err);
+void sqlite_index_finish(struct sqlite_store *s);
+int sqlite_index_define(struct store *st, struct str name, struct str prefix, uint64_t generation,
+                        struct err *err);
+int sqlite_index_built(struct store *st, struct str name, uint64_t generation, struct err *err);
+int sqlite_index_drop(struct store *st, struct str name, struct err *err);
+/* Deletes some terms of dropped indexes. 1: there may be more; 0: none were left. */
+int sqlite_index_sweep(struct sqlite_store *s, struct err *err);
+
+/* ---- housekeeping: sqlite_keep.c, on the committer's thread ---- */
+
+int64_t sqlite_keep(void *engine);
+int sqlite_compact(struct store *st, int64_t rev, struct err *err);
+void sqlite_wal_grew(struct sqlite_store *s, int frames);
+int sqlite_keeper_start(struct sqlite_store *s, struct err *err);
+void sqlite_keeper_stop(struct sqlite_store *s);
+
+#endif
