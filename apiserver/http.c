@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exchanges: a request as the handler holds it, and its answer, whole or as a stream, on h2o's generators. */
+/* Exchanges: a request as the handler holds it, and its answer, whole or as a stream, on h2o's
+ * generators. */
 #include "apiserver/http_priv.h"
 
 #include <assert.h>
@@ -187,7 +188,8 @@ struct exchange *exchange_create(struct http_conn *c, h2o_req_t *req)
     copy_identity(x, c->ident, &at);
     copy_body(x, req, &at);
     r->begun_ns = clock_mono_ns();
-    struct exchange **guard = h2o_mem_alloc_shared(&req->pool, sizeof(struct exchange *), exchange_dispose);
+    struct exchange **guard =
+        h2o_mem_alloc_shared(&req->pool, sizeof(struct exchange *), exchange_dispose);
     *guard = x;
     c->live++;
     atomic_fetch_add_explicit(&c->loop->active, 1, memory_order_relaxed);
@@ -344,8 +346,8 @@ static void set_head(struct exchange *x, int status, const struct http_header *h
     for (size_t i = 0; i < n; i++) {
         h2o_iovec_t name = h2o_strdup(&req->pool, headers[i].name.ptr, headers[i].name.len);
         h2o_iovec_t value = h2o_strdup(&req->pool, headers[i].value.ptr, headers[i].value.len);
-        h2o_add_header_by_str(&req->pool, &req->res.headers, name.base, name.len, 1, NULL, value.base,
-                              value.len);
+        h2o_add_header_by_str(&req->pool, &req->res.headers, name.base, name.len, 1, NULL,
+                              value.base, value.len);
     }
 }
 
@@ -506,7 +508,8 @@ static h2o_iovec_t *iov_reserve(struct http_loop *l, size_t n)
     return l->iov;
 }
 
-/* Puts iov[1..n] (n bytes in all: total) in a chunk's frame; returns how many entries there are from *ret_first on. */
+/* Puts iov[1..n] (n bytes in all: total) in a chunk's frame; returns how many entries there are
+ * from *ret_first on. */
 static size_t frame(struct exchange *x, h2o_iovec_t *iov, size_t n, size_t total, bool last,
                     h2o_iovec_t **ret_first)
 {
@@ -518,7 +521,8 @@ static size_t frame(struct exchange *x, h2o_iovec_t *iov, size_t n, size_t total
     if (total) {
         int len = snprintf(x->chunk_head, sizeof(x->chunk_head), "%zx\r\n", total);
         iov[0] = h2o_iovec_init(x->chunk_head, (size_t)len);
-        iov[end++] = last ? h2o_iovec_init(H2O_STRLIT("\r\n0\r\n\r\n")) : h2o_iovec_init(H2O_STRLIT("\r\n"));
+        iov[end++] =
+            last ? h2o_iovec_init(H2O_STRLIT("\r\n0\r\n\r\n")) : h2o_iovec_init(H2O_STRLIT("\r\n"));
         *ret_first = iov;
         return end;
     }

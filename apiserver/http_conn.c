@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections: taking them in, and the checks a request must pass before a handler sees it, where h2o itself is too lenient. */
+/* Connections: taking them in, and the checks a request must pass before a handler sees it, where
+ * h2o itself is too lenient. */
 #include "apiserver/http_priv.h"
 
 #include <arpa/inet.h>
@@ -139,8 +140,9 @@ struct refusal {
     const char *reason, *text;
 };
 
-/* h2o takes the first Content-Length, and takes one beside a Transfer-Encoding: both ways to smuggle a second request past a proxy
- * (RFC 9112 section 6.3). It hides both headers, but the head still stands at the start of the input. */
+/* h2o takes the first Content-Length, and takes one beside a Transfer-Encoding: both ways to
+ * smuggle a second request past a proxy (RFC 9112 section 6.3). It hides both headers, but the head
+ * still stands at the start of the input. */
 static bool framing_ambiguous(const h2o_socket_t *sock)
 {
     const char *p = sock->input->bytes, *end = p + sock->input->size;
@@ -175,7 +177,8 @@ static bool check(const struct http_conn *c, const h2o_req_t *req, struct refusa
         *ret = (struct refusal){400, "Bad Request", "400 Bad Request: ambiguous message framing"};
     } else if (req->version == 0x101 &&
                req->input.authority.base == req->hostconf->authority.hostport.base) {
-        *ret = (struct refusal){400, "Bad Request", "400 Bad Request: missing required Host header"};
+        *ret =
+            (struct refusal){400, "Bad Request", "400 Bad Request: missing required Host header"};
     } else if (!req->input.path.len || req->input.path.base[0] != '/') {
         *ret = (struct refusal){400, "Bad Request", "400 Bad Request: malformed request target"};
     } else if (path > LIMIT_PATH_BYTES) {

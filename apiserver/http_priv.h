@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the transport share: server, loops, connections, exchanges. Only apiserver/http*.c include this. */
+/* What the files of the transport share: server, loops, connections, exchanges. Only
+ * apiserver/http*.c include this. */
 #ifndef APISERVER_HTTP_PRIV_H
 #define APISERVER_HTTP_PRIV_H
 
@@ -13,15 +14,16 @@
 #include "base/limits.h"
 
 enum {
-    HTTP_ENTITY_BYTES = 8 * 1024 * 1024, /* h2o's own limit: above it, HTTP/2 clients see a refused stream */
-    HTTP_SNDBUF_BYTES = 256 * 1024,      /* what a reader that stands still can hold in the kernel */
-    HTTP_PIPELINE_BYTES = 64 * 1024,     /* read ahead while a stream runs */
-    HTTP_ABORTS_MAX = 200,               /* exchanges that a connection may abort within HTTP_ABORTS_MS */
+    HTTP_ENTITY_BYTES =
+        8 * 1024 * 1024, /* h2o's own limit: above it, HTTP/2 clients see a refused stream */
+    HTTP_SNDBUF_BYTES = 256 * 1024,  /* what a reader that stands still can hold in the kernel */
+    HTTP_PIPELINE_BYTES = 64 * 1024, /* read ahead while a stream runs */
+    HTTP_ABORTS_MAX = 200, /* exchanges that a connection may abort within HTTP_ABORTS_MS */
     HTTP_ABORTS_MS = 10 * 1000,
-    HTTP_LIVE_MAX = 200,                 /* exchanges at once on a connection; h2o itself allows 100 streams */
-    HTTP_IDLE_MS = 120 * 1000,           /* HTTP/1.1: between requests, and for a head with its body */
+    HTTP_LIVE_MAX = 200, /* exchanges at once on a connection; h2o itself allows 100 streams */
+    HTTP_IDLE_MS = 120 * 1000, /* HTTP/1.1: between requests, and for a head with its body */
     HTTP_IDLE2_MS = 180 * 1000,
-    HTTP_ACCEPTS = 64,                   /* connections taken in one turn of the loop */
+    HTTP_ACCEPTS = 64, /* connections taken in one turn of the loop */
 };
 
 /* The names in a verified client certificate. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The transport's life: options, sockets bound once and shared by all loops, start, drain and stop. */
+/* The transport's life: options, sockets bound once and shared by all loops, start, drain and stop.
+ */
 #include "apiserver/http_priv.h"
 
 #include <assert.h>
@@ -20,8 +21,8 @@
 
 static int bind_error(struct err *err, const char *address)
 {
-    return err_set(err, errno == EADDRINUSE ? ERR_CONFLICT : ERR_IO, "cannot listen on %s: %s", address,
-                   strerror(errno));
+    return err_set(err, errno == EADDRINUSE ? ERR_CONFLICT : ERR_IO, "cannot listen on %s: %s",
+                   address, strerror(errno));
 }
 
 static int listen_on(int family, const struct sockaddr *sa, socklen_t len)
@@ -37,7 +38,8 @@ static int listen_on(int family, const struct sockaddr *sa, socklen_t len)
     if (family == AF_INET6) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     }
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf)); /* accepted sockets inherit it */
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf,
+               sizeof(sndbuf)); /* accepted sockets inherit it */
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     if (bind(fd, sa, len) != 0 || listen(fd, SOMAXCONN) != 0) {
         int saved = errno;
@@ -96,7 +98,8 @@ static int open_tcp(struct http_address *a, const char *text, struct err *err)
         host = str_make(host.ptr + 1, host.len - 2);
     }
     char *node = alloc_str(host);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+                    *found = NULL;
     int r = getaddrinfo(host.len ? node : NULL, colon + 1, &hints, &found);
     free(node);
     if (r != 0) {
@@ -149,7 +152,8 @@ static void configure(struct http_server *s)
     s->conf.max_request_entity_size = HTTP_ENTITY_BYTES;
     s->conf.http1.req_timeout = HTTP_IDLE_MS;
     s->conf.http2.idle_timeout = HTTP_IDLE2_MS;
-    h2o_hostconf_t *host = h2o_config_register_host(&s->conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    h2o_hostconf_t *host =
+        h2o_config_register_host(&s->conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
     h2o_handler_t *handler = h2o_create_handler(path, sizeof(*handler));
     handler->on_req = http_on_request;
@@ -185,15 +189,17 @@ static void collect(void *arg, struct metrics *m, struct buf *out)
         accepted += atomic_load_explicit(&s->loops[i].accepted, memory_order_relaxed);
         cut += atomic_load_explicit(&s->loops[i].cut, memory_order_relaxed);
     }
-    metrics_emit(out, METRIC_GAUGE, "coracle_http_connections", "Open connections.", NULL, 0, (double)conns);
-    metrics_emit(out, METRIC_GAUGE, "coracle_http_exchanges", "Requests and streams not finished.", NULL, 0,
-                 (double)active);
-    metrics_emit(out, METRIC_COUNTER, "coracle_http_accepted_total", "Connections accepted.", NULL, 0,
-                 (double)accepted);
+    metrics_emit(out, METRIC_GAUGE, "coracle_http_connections", "Open connections.", NULL, 0,
+                 (double)conns);
+    metrics_emit(out, METRIC_GAUGE, "coracle_http_exchanges", "Requests and streams not finished.",
+                 NULL, 0, (double)active);
+    metrics_emit(out, METRIC_COUNTER, "coracle_http_accepted_total", "Connections accepted.", NULL,
+                 0, (double)accepted);
     metrics_emit(out, METRIC_COUNTER, "coracle_http_cut_total",
-                 "Connections ended by the server: stalled, abusive, or at its stop.", NULL, 0, (double)cut);
-    metrics_emit(out, METRIC_GAUGE, "coracle_http_body_bytes", "Bytes of request bodies in memory.", NULL, 0,
-                 (double)atomic_load(&s->bodies));
+                 "Connections ended by the server: stalled, abusive, or at its stop.", NULL, 0,
+                 (double)cut);
+    metrics_emit(out, METRIC_GAUGE, "coracle_http_body_bytes", "Bytes of request bodies in memory.",
+                 NULL, 0, (double)atomic_load(&s->bodies));
 }
 
 int http_server_create(const struct http_options *o, struct http_server **ret, struct err *err)

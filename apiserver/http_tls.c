@@ -33,7 +33,8 @@ static char *entry_text(const X509_NAME_ENTRY *e)
     return s;
 }
 
-/* CN is the user, each O a group, as the reference reads a client certificate. NULL: it has no CN. */
+/* CN is the user, each O a group, as the reference reads a client certificate. NULL: it has no CN.
+ */
 static struct http_identity *identity_of(X509 *cert)
 {
     struct http_identity *id = ALLOC(struct http_identity);
@@ -71,7 +72,8 @@ void http_identity_destroy(struct http_identity *i)
     free(i);
 }
 
-/* h2o gives no access to the SSL object; its BIO leads from here to the socket and so to the connection. */
+/* h2o gives no access to the SSL object; its BIO leads from here to the socket and so to the
+ * connection. */
 static void on_info(const SSL *ssl, int where, int ret)
 {
     (void)ret;
@@ -89,8 +91,8 @@ static void on_info(const SSL *ssl, int where, int ret)
     }
 }
 
-/* A certificate that does not verify is no identity, but no reason to refuse the connection either: there may be a token. The result
- * stays with the session, where on_info looks at it. */
+/* A certificate that does not verify is no identity, but no reason to refuse the connection either:
+ * there may be a token. The result stays with the session, where on_info looks at it. */
 static int on_verify(int ok, X509_STORE_CTX *ctx)
 {
     (void)ok;
