@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Serves discovery: which document a request means, in which form, from the cache of this
+ * generation of the registry. */
+#include "apiserver/discovery_priv.h"
+
+#include <stdlib.h>
+
+#include "apiserver/call.h"
+#include "apiserver/clauses.h"
+#include "apiserver/document_cache.h"
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/yaml.h"
+
+enum {
+    CACHE_BYTES = 8 * 1024 * 1024,
+    INLINE_TYPES = 50, /* above it, what shows every type is made on the pool */
+};
+
+struct discovery_cache {
+    struct document_cache *documents;
+};
+
+struct discovery_cache *discovery_cache_create(void)
+{
+    struct discovery_cache *d = ALLOC(struct discovery_cache);
+    d->documents = document_cache_create(CACHE_BYTES);
+    return d;
+}
+
+void discovery_cache_destroy(struct discovery_cache *d)
+{
+    if (d) {
+        document_cache_destroy(d->documents);
+        free(d);
+    }
+}
+
+/* ---- the documents ---- */
+
+static int made(struct buf *b, const struct document_source *s, struct document **ret)
+{
+    *ret = document_of(buf_str(b), s->types->generation);
+    return 0;
+}
+
+static int build_root(const struct document_source *s, struct document **ret, struct err *err)
+{
+    (void)err;
+    AUTO(buf_finish) struct buf b = {0};
+    discovery_write_root(&b, s->types);
+    return made(&b, s, ret);
+}
+
+static int build_groups(const struct document_source *s, struct document **ret, struct err *err)
+{
+    (void)err;
+    AUTO(buf_finish) struct buf b = {0};
+    discovery_write_groups(&b, s->types);
+    return made(&b, s, ret);
+}
+
+static int no_group(struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "the server could not find the requested resource");
+}
+
+static int build_group(const struct document_source *s, struct document **ret, struct err *err)
+{
+    const struct registry_group *g = registry_find_group(s->types, s->group);
+    if (!g || !g->n_versions) {
+        return no_group(err); /* it went while the call waited */
+    }
+    AUTO(buf_finish) struct buf b = {0};
+    discovery_write_group(&b, g);
+    return made(&b, s, ret);
+}
+
+static int build_resources(const struct document_source *s, struct document **ret, struct err *err)
+{
+    const struct registry_group *g = registry_find_group(s->types, s->group);
+    if (!g || !discovery_serves(g, s->version)) {
+        return no_group(err);
+    }
+    AUTO(buf_finish) struct buf b = {0};
+    discovery_write_resources(&b, g, s->version);
+    return made(&b, s, ret);
+}
+
+static int build_aggregated_core(const struct document_source *s, struct document **ret,
+                                 struct err *err)
+{
+    (void)err;
+    AUTO(buf_finish) struct buf b = {0};
+    discovery_write_aggregated(&b, s->types, true);
+    return made(&b, s, ret);
+}
+
+static int build_aggregated_groups(const struct document_source *s, struct document **ret,
+                                   struct err *err)
+{
+    (void)err;
+    AUTO(buf_finish) struct buf b = {0};
+    discovery_write_aggregated(&b, s->types, false);
+    return made(&b, s, ret);
+}
+
+/* ---- forms ---- */
+
+enum form { FORM_NONE, FORM_JSON, FORM_YAML, FORM_AGGREGATED };
+
+/* `as`, `g` and `v` name a kind to convert to; the aggregated list is the only one, and only /api
+ * and /apis have it. */
+static enum form form_of(const struct clause *c, bool aggregates)
+{
+    bool converts = c->as.ptr || c->group.ptr || c->version.ptr;
+    bool aggregated = aggregates && str_is(c->as, "APIGroupDiscoveryList") &&
+                      str_is(c->group, "apidiscovery.k8s.io") && str_is(c->version, "v2");
+    if (converts) {
+        return aggregated && clause_takes(c, "json") ? FORM_AGGREGATED : FORM_NONE;
+    }
+    return clause_takes(c, "json") ? FORM_JSON : clause_takes(c, "yaml") ? FORM_YAML : FORM_NONE;
+}
+
+static enum form choose_form(struct call *c, bool aggregates)
+{
+    struct clause *list;
+    size_t n = clauses_parse(&c->arena, http_header(c->http, "accept"), &list);
+    for (size_t i = 0; i < n; i++) {
+        enum form f = form_of(&list[i], aggregates);
+        if (f != FORM_NONE) {
+            return f;
+        }
+    }
+    return FORM_NONE;
+}
+
+static void refuse_form(struct call *c)
+{
+    struct err err = {0};
+    err_set(&err, ERR_NOT_ACCEPTABLE,
+            "only the following media types are accepted: application/json, application/yaml");
+    call_answer_err(c, &err);
+}
+
+/* Answers a document's JSON as YAML or indented. Rare, and not cached. */
+static void answer_rewritten(struct call *c, struct str json, bool yaml)
+{
+    struct err err = {0};
+    yyjson_mut_doc *doc;
+    if (json_read_own(&c->arena, json, &doc, &err)) {
+        call_answer_err(c, &err);
+        return;
+    }
+    struct buf b = {0};
+    if (yaml) {
+        yaml_write(&b, yyjson_mut_doc_get_root(doc));
+        call_answer(c, 200, STR("application/yaml"), &b);
+    } else {
+        json_write_pretty(&b, yyjson_mut_doc_get_root(doc));
+        call_answer(c, 200, STR("application/json"), &b);
+    }
+}
+
+static void serve_rewritten(struct call *c, const struct document_query *q, bool yaml)
+{
+    AUTO(document_unrefp) struct document *d = NULL;
+    struct err err = {0};
+    if (document_get(c, server_discovery(c->server)->documents, q, &d, &err)) {
+        call_answer_err(c, &err);
+        return;
+    }
+    AUTO(buf_finish) struct buf json = {0};
+    struct document_reader r;
+    document_reader_init(&r, d);
+    document_read(&r, &json, d->plain_len);
+    document_reader_finish(&r);
+    answer_rewritten(c, buf_str(&json), yaml);
+}
+
+static void serve_plain(struct call *c, const struct document_query *q, enum form form)
+{
+    if (form == FORM_NONE) {
+        refuse_form(c);
+    } else if (form == FORM_YAML || c->accept.pretty) {
+        serve_rewritten(c, q, form == FORM_YAML);
+    } else {
+        document_serve(c, server_discovery(c->server)->documents, q);
+    }
+}
+
+static void serve_aggregated(struct call *c, bool core)
+{
+    struct document_query q = {
+        .key = core ? STR("/api v2") : STR("/apis v2"),
+        .edition = c->types->generation,
+        .build = core ? build_aggregated_core : build_aggregated_groups,
+        .on_pool = !core && c->types->n_types > INLINE_TYPES,
+        .content_type = STR("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"),
+        .etag = true,
+        .vary = "Accept",
+        .cache_control = "public",
+    };
+    document_serve(c, server_discovery(c->server)->documents, &q);
+}
+
+/* ---- the paths ---- */
+
+static void refuse_method(struct call *c)
+{
+    struct err err = {0};
+    err_set(&err, ERR_METHOD, "the server does not allow this method on the requested resource");
+    call_answer_err(c, &err);
+}
+
+static void serve_api(struct call *c)
+{
+    enum form form = choose_form(c, true);
+    if (!str_is(c->http->method, "GET")) {
+        refuse_method(c);
+    } else if (form == FORM_AGGREGATED) {
+        serve_aggregated(c, true);
+    } else if (form == FORM_NONE) {
+        refuse_form(c);
+    } else {
+        struct buf b = {0};
+        discovery_write_api(&b, str_from(server_address(c->server, 0)));
+        if (form == FORM_YAML || c->accept.pretty) {
+            answer_rewritten(c, buf_str(&b), form == FORM_YAML);
+            buf_finish(&b);
+        } else {
+            call_answer(c, 200, STR("application/json"), &b);
+        }
+    }
+}
+
+static struct document_query query(struct call *c, const char *key, document_build_fn *build)
+{
+    return (struct document_query){.key = str_from(key),
+                                   .edition = c->types->generation,
+                                   .build = build,
+                                   .group = c->route.group,
+                                   .version = c->route.version,
+                                   .content_type = STR("application/json")};
+}
+
+static void serve_apis(struct call *c)
+{
+    enum form form = choose_form(c, true);
+    if (form == FORM_AGGREGATED) {
+        serve_aggregated(c, false);
+        return;
+    }
+    struct document_query q = query(c, "/apis", build_groups);
+    serve_plain(c, &q, form);
+}
+
+static void serve_group(struct call *c)
+{
+    const struct registry_group *g = registry_find_group(c->types, c->route.group);
+    if (!c->route.group.len || !g || !g->n_versions) {
+        call_answer_text(c, 404, "404 page not found\n");
+        return;
+    }
+    struct document_query q =
+        query(c, arena_printf(&c->arena, "/apis/%.*s", STR_FMT(g->name)), build_group);
+    serve_plain(c, &q, choose_form(c, false));
+}
+
+/* Of a built-in group the reference's router answers, of a custom one (or none) its multiplexer:
+ * 404 has two forms, and only the former minds the method. */
+static void serve_resources(struct call *c)
+{
+    const struct registry_group *g = registry_find_group(c->types, c->route.group);
+    bool builtin = g ? !g->custom : !c->route.group.len;
+    if (!g || !discovery_serves(g, c->route.version)) {
+        struct err err = {0};
+        if (builtin) {
+            no_group(&err);
+            call_answer_err(c, &err);
+        } else {
+            call_answer_text(c, 404, "404 page not found\n");
+        }
+        return;
+    }
+    if (builtin && !str_is(c->http->method, "GET")) {
+        refuse_method(c);
+        return;
+    }
+    struct document_query q = query(
+        c, arena_printf(&c->arena, "/apis/%.*s/%.*s", STR_FMT(g->name), STR_FMT(c->route.version)),
+        build_resources);
+    serve_plain(c, &q, choose_form(c, false));
+}
+
+void discovery_serve(struct call *c)
+{
+    if (c->route.kind == ROUTE_API) {
+        serve_api(c);
+    } else if (c->route.kind == ROUTE_APIS) {
+        serve_apis(c);
+    } else if (c->route.kind == ROUTE_GROUP) {
+        serve_group(c);
+    } else if (c->route.kind == ROUTE_VERSION_RESOURCES) {
+        serve_resources(c);
+    } else {
+        struct document_query q = query(c, "/", build_root);
+        serve_plain(c, &q, FORM_JSON);
+    }
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The texts of the discovery documents, made from a snapshot of the registry. */
+#ifndef APISERVER_DISCOVERY_PRIV_H
+#define APISERVER_DISCOVERY_PRIV_H
+
+#include "base/buf.h"
+#include "resources/registry.h"
+
+/* Each appends one JSON document. */
+
+/* GET /api: APIVersions. address: "127.0.0.1:6443", or empty. */
+void discovery_write_api(struct buf *b, struct str address);
+/* GET /apis: APIGroupList. */
+void discovery_write_groups(struct buf *b, const struct registry_snapshot *s);
+/* GET /apis/G: APIGroup. */
+void discovery_write_group(struct buf *b, const struct registry_group *g);
+/* GET /api/v1, /apis/G/V: APIResourceList. */
+void discovery_write_resources(struct buf *b, const struct registry_group *g, struct str version);
+/* GET /api (core) or /apis as APIGroupDiscoveryList of apidiscovery.k8s.io/v2. */
+void discovery_write_aggregated(struct buf *b, const struct registry_snapshot *s, bool core);
+/* GET /: RootPaths, sorted. */
+void discovery_write_root(struct buf *b, const struct registry_snapshot *s);
+
+/* Whether the group serves the version. */
+bool discovery_serves(const struct registry_group *g, struct str version);
+
+/* ---- shared by the forms ---- */
+
+/* `["create","delete",...]` of a mask, in the order in which the reference lists them for that
+ * dialect. */
+void discovery_write_verbs(struct buf *b, uint32_t verbs, bool custom);
+/* The verbs of a type as discovery shows them now: a definition that is going away takes nothing
+ * new. */
+uint32_t discovery_verbs(const struct type *t);
+/* `["a","b"]`. */
+void discovery_write_strings(struct buf *b, const struct str *items, size_t n);
+
+/* A subresource of a version of a type. */
+struct discovery_sub {
+    struct str name, group, version,
+        kind; /* group and version are empty where they are the parent's */
+    uint32_t verbs;
+};
+/* Visits them in the order in which they are listed. */
+typedef void discovery_sub_fn(void *arg, const struct discovery_sub *sub);
+void discovery_each_sub(const struct type *t, const struct type_version *v, discovery_sub_fn *fn,
+                        void *arg);
+
+#endif
