@@ -13,6 +13,7 @@
 #define LIMIT_DEPTH 200                            /* nested maps and lists */
 #define LIMIT_YAML_ALIAS_BASE 10000                /* expanded nodes allowed: BASE + FACTOR * events read */
 #define LIMIT_YAML_ALIAS_FACTOR 10
+#define LIMIT_YAML_ALIAS_BYTES (4u * 1024 * 1024)  /* text that aliases repeat, and two bytes a node */
 #define LIMIT_CAUSES 200                           /* field errors reported at once */
 #define LIMIT_CAUSES_BYTES (1024u * 1024)          /* their text together (the first is always kept) */
 #define LIMIT_WARNINGS 50                          /* Warning headers of one answer */
@@ -22,6 +23,7 @@
 #define LIMIT_SECRET_BYTES (1024u * 1024)          /* data of a Secret, as the reference */
 #define LIMIT_CONFIGMAP_BYTES (1024u * 1024)
 #define LIMIT_JSON_PATCH_OPS 10000                 /* as the reference */
+#define LIMIT_JSON_PATCH_STEPS 50000000            /* members and items passed over while finding what the ops name */
 /* ---- lists and watches ---- */
 #define LIMIT_LIST_SLICE_BYTES (256u * 1024)       /* what an event loop reads from the store at a time */
 #define LIMIT_SELECTOR_BYTES (16u * 1024)
@@ -34,6 +36,8 @@
 #define LIMIT_PATTERN_BYTES (64u * 1024)           /* a regular expression */
 #define LIMIT_REGEX_MEMORY (1 << 20)               /* RE2 program and cache, bytes */
 #define LIMIT_SCHEMA_DEPTH 100
+#define LIMIT_JSONPATH_BYTES (16u * 1024)          /* a path of a printer column, scale or selectable field */
+#define LIMIT_JSONPATH_VALUES 100000               /* values found on the way; a path that finds more gives nothing */
 /* ---- store ---- */
 #define LIMIT_STORE_BATCH 256                      /* transactions in one commit */
 #define LIMIT_POOL_QUEUE 20000                     /* requests waiting for the pool */

@@ -15,7 +15,7 @@ struct selector; /* in an arena */
 /* Parses a labelSelector (all operators: = == != in notin exists !exists > <). Empty text gives NULL: everything. ERR_BAD_REQUEST in
  * the reference's words. */
 int selector_parse_labels(struct arena *a, struct str text, struct selector **ret, struct err *err);
-/* The form of a LabelSelector object (matchLabels, matchExpressions). */
+/* The form of a LabelSelector object (matchLabels, matchExpressions); one that is absent (o NULL or null) matches nothing. */
 int selector_from_object(struct arena *a, const yyjson_mut_val *o, struct selector **ret, struct err *err);
 /* Matches the labels map (may be NULL). A NULL selector matches. */
 bool selector_match_labels(const struct selector *s, const yyjson_mut_val *labels);
@@ -26,6 +26,8 @@ struct field_selector;
 int selector_parse_fields(struct arena *a, struct str text, const struct type *t, const struct type_version *v,
                           struct field_selector **ret, struct err *err);
 bool selector_match_fields(const struct field_selector *s, const yyjson_mut_val *obj);
+/* What the terms on metadata.name and metadata.namespace say of a key; other terms are taken as true. The whole answer where selector_keys_only. */
+bool selector_match_key(const struct field_selector *s, struct str ns, struct str name);
 /* The one name that the selector requires of metadata.name (or .namespace): a shortcut for lists and watches. STR_NULL: none. */
 struct str selector_required(const struct field_selector *s, const char *label);
 
