@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The controller that ends definitions: deletes all objects of the type and, when none is left, takes the clean-up finalizer away. Conditions
+ * as the reference's finalizing controller words them. */
+#include "services/definition_controller/definition_controller.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "controllers/conditions.h"
+#include "controllers/manager.h"
+#include "controllers/purge.h"
+#include "services/wire.gen.h"
+
+#define FINALIZER "customresourcecleanup.apiextensions.k8s.io"
+#define AGAIN_MS 500
+#define WORKERS 2
+
+struct definition_controller {
+    struct client *client;
+    struct metrics *metrics;
+};
+
+static struct client_ref definition_ref(struct str name, const char *subresource)
+{
+    return (struct client_ref){.group = STR("apiextensions.k8s.io"),
+                               .version = STR("v1"),
+                               .resource = STR("customresourcedefinitions"),
+                               .name = name,
+                               .subresource = str_from(subresource)};
+}
+
+static bool has_finalizer(const yyjson_mut_val *crd, bool drop)
+{
+    struct json_iter it = json_iter(json_path(crd, "metadata", "finalizers", NULL));
+    while (json_next(&it)) {
+        if (str_is(json_str(it.val), FINALIZER)) {
+            if (drop) {
+                json_iter_remove(&it);
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Says in the Terminating condition how far it is; *crd becomes the object as it is now. */
+static int report(struct reconcile *r, yyjson_mut_doc **crd, bool going_on, const char *reason, const char *message, struct err *err)
+{
+    const struct client_ref ref = definition_ref(r->name, "status");
+    if (!condition_set(*crd, (*crd)->root, "Terminating", going_on, reason, str_from(message))) {
+        return 0;
+    }
+    return client_update(r->client, &ref, (*crd)->root, NULL, r->arena, crd, err);
+}
+
+static int delete_objects(struct reconcile *r, const yyjson_mut_val *crd, struct purge_left *left, struct err *err)
+{
+    const yyjson_mut_val *spec = json_get(crd, "spec");
+    const struct client_ref ref = {
+        .group = json_get_str(spec, "group"),
+        .resource = json_str(json_path(spec, "names", "plural", NULL)),
+    };
+    int code = purge(r->client, &ref, r->arena, left, err);
+    return code == ERR_NOT_FOUND ? 0 : code; /* it was never served */
+}
+
+static int let_go(struct reconcile *r, yyjson_mut_doc *crd, struct err *err)
+{
+    const struct client_ref ref = definition_ref(r->name, NULL);
+    yyjson_mut_doc *answer = NULL;
+    has_finalizer(crd->root, true);
+    int code = client_update(r->client, &ref, crd->root, NULL, r->arena, &answer, err);
+    return code == ERR_NOT_FOUND ? 0 : code;
+}
+
+static int reconcile(struct reconcile *r, struct err *err)
+{
+    const struct client_ref ref = definition_ref(r->name, NULL);
+    yyjson_mut_doc *crd = NULL;
+    struct purge_left left = {0};
+    int code = client_get(r->client, &ref, r->arena, &crd, err);
+    if (code == ERR_NOT_FOUND) {
+        return 0;
+    }
+    if (code < 0 || !json_path(crd->root, "metadata", "deletionTimestamp", NULL) || !has_finalizer(crd->root, false)) {
+        return code;
+    }
+    if ((code = report(r, &crd, true, "InstanceDeletionInProgress", "CustomResource deletion is in progress", err)) < 0) {
+        return code == ERR_NOT_FOUND ? 0 : code;
+    }
+    struct err why = {0};
+    code = delete_objects(r, crd->root, &left, &why);
+    if (code < 0) {
+        const char *text = arena_printf(r->arena, "could not delete instances: %s", err_message(&why));
+        report(r, &crd, true, "InstanceDeletionFailed", text, NULL);
+        return err_move(err, &why);
+    }
+    if (left.objects) {
+        r->again_ms = AGAIN_MS;
+        return 0;
+    }
+    return let_go(r, crd, err);
+}
+
+/* Only definitions that are being deleted concern it. */
+static void map_definition(void *self, const struct informer_event *e, struct controller_queue *q)
+{
+    (void)self;
+    if (e->type == INFORMER_PUT && json_path(e->obj, "metadata", "deletionTimestamp", NULL)) {
+        controller_enqueue(q, e->ns, e->name);
+    }
+}
+
+int definition_controller_provide(const struct definition_controller_deps *d, struct definition_controller **ret, struct err *err)
+{
+    (void)err;
+    struct definition_controller *c = ALLOC(struct definition_controller);
+    *c = (struct definition_controller){.client = d->client, .metrics = d->metrics};
+    *ret = c;
+    return 0;
+}
+
+void definition_controller_release(struct definition_controller *c)
+{
+    free(c);
+}
+
+int definition_controller_run(struct definition_controller *c, struct service_stop *stop, struct err *err)
+{
+    static const struct controller_watch watches[] = {
+        {.group = {"apiextensions.k8s.io", 20}, .version = {"v1", 2}, .resource = {"customresourcedefinitions", 25}, .map = map_definition}};
+    const struct controller def = {.name = "definition", .watches = watches, .n_watches = 1, .reconcile = reconcile, .self = c, .workers = WORKERS};
+    struct manager *m = manager_create(c->client, c->metrics);
+    (void)err;
+    manager_add(m, &def);
+    manager_start(m);
+    service_wait(stop, -1);
+    manager_destroy(m);
+    return 0;
+}
