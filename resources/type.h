@@ -65,6 +65,7 @@ struct type_version {
     struct type_scale scale;
     struct str openapi_name;  /* com.example.v1.Widget, io.k8s.api.core.v1.ConfigMap */
     struct str api_version;   /* "group/v1" or "v1" */
+    uint64_t published;       /* hash of what OpenAPI says of this version (type_published) */
 };
 
 /* A subresource besides status and scale of custom types; the status of built-ins is one too. */
@@ -157,6 +158,10 @@ struct type_extras {
  * document may have, in spec.coracle: builtin, virtual, storagePrefix, storedAs {apiVersion, kind}, verbs, unconditionalUpdate,
  * generation, and in each version's entry openapiName, fields [{label, jsonPath}]. The tree is not kept. ERR_INVALID. */
 int type_create(const yyjson_mut_val *document, const struct type_extras *extras, struct type **ret, struct err *err);
+
+/* A hash of everything in a definition that its version's OpenAPI is made of: names, scope, schema with its descriptions, subresources,
+ * selectable fields. entry: one of spec.versions. Stable over runs. */
+uint64_t type_published(const yyjson_mut_val *document, const yyjson_mut_val *entry);
 
 /* NULL: no such version, or not served. */
 const struct type_version *type_served(const struct type *t, struct str version);

@@ -174,6 +174,7 @@ static int make_version(const struct builder *b, const yyjson_mut_val *v, struct
     ret->served = json_get_bool(v, "served");
     ret->storage = json_get_bool(v, "storage");
     ret->deprecated = json_get_bool(v, "deprecated");
+    ret->published = type_published(b->doc, v);
     if (!ret->name.len) {
         return fault(b, "a version has no name", STR_NULL);
     }
