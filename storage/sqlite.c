@@ -167,6 +167,8 @@ static int open_file(struct sqlite_store *s, struct err *err)
     }
     if (!code) {
         sqlite3_wal_hook(s->writer->db, wal_hook, s);
+        s->map = sqlite_map_create(s->path, s->writer);
+        sqlite_map_attach(s->map, s->writer);
     }
     return code;
 }
@@ -194,6 +196,7 @@ static void destroy(struct sqlite_store *s)
         sqlite_conn_close(atomic_load(&s->readers[i]));
     }
     sqlite_conn_close(s->writer);
+    sqlite_map_destroy(s->map);
     if (s->lock_fd >= 0) {
         close(s->lock_fd);
     }

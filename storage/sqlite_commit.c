@@ -257,6 +257,7 @@ static int commit(struct sqlite_store *s, struct err *err)
     int code = sqlite_commit(s->writer, err);
     atomic_fetch_add(&s->sync_ns, clock_mono_ns() - start);
     s->commit_ms = clock_mono_ms();
+    s->trim_ms = s->trim_ms ? s->trim_ms : s->commit_ms + SQ_TRIM_MS;
     return code;
 }
 

@@ -8,8 +8,6 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 
-enum { MMAP_BYTES = 256 * 1024 * 1024 };
-
 /* Columns 0 to 3 of what reads rows for an entry are id, create_rev, stamp, value. */
 static const char *const sql[SQ_STMTS] = {
     [SQ_PIN] = "SELECT max(id) FROM log",
@@ -115,9 +113,9 @@ int sqlite_conn_open(const char *path, int cache_kib, struct sqlite_conn **ret, 
     sqlite3_busy_timeout(c->db, SQ_BUSY_MS);
     sqlite3_wal_autocheckpoint(c->db, 0);
     AUTO_FREE char *setup =
-        alloc_printf("PRAGMA mmap_size=%d; PRAGMA cache_size=-%d; PRAGMA synchronous=FULL;"
+        alloc_printf("PRAGMA mmap_size=0; PRAGMA cache_size=-%d; PRAGMA synchronous=FULL;"
                      "PRAGMA temp_store=MEMORY",
-                     MMAP_BYTES, cache_kib);
+                     cache_kib);
     int code = sqlite_conn_exec(c, setup, err);
     if (code) {
         sqlite_conn_close(c);

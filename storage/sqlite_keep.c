@@ -339,11 +339,31 @@ static int64_t keep_slice(struct sqlite_store *s, int64_t floor)
     return r < 0 ? RETRY_MS : r > 0 ? 0 : -1;
 }
 
+/* Gives memory back in quiet times. Returns when to look again. */
+static int64_t trim(struct sqlite_store *s)
+{
+    int64_t now = clock_mono_ms();
+    if (!s->trim_ms) {
+        return -1;
+    }
+    if (now < s->trim_ms) {
+        return s->trim_ms - now;
+    }
+    if (now - s->commit_ms >= SQ_TRIM_MS) {
+        sqlite3_db_release_memory(s->writer->db);
+    }
+    bool more = sqlite_map_trim(s->map);
+    sqlite_reader_shrink(s);
+    s->trim_ms = more || now - s->commit_ms < SQ_TRIM_MS ? now + SQ_TRIM_MS : 0;
+    return s->trim_ms ? SQ_TRIM_MS : -1;
+}
+
 int64_t sqlite_keep(void *engine)
 {
     struct sqlite_store *s = engine;
     int64_t wait, floor = horizon_tick(&s->horizon, s->rev, &wait);
     wait = sooner(wait, keep_slice(s, floor));
+    wait = sooner(wait, trim(s));
     return sooner(wait, checkpoint_step(s));
 }
 

@@ -66,6 +66,7 @@ enum sqlite_stmt_id {
 struct sqlite_conn {
     sqlite3 *db;
     sqlite3_stmt *stmts[SQ_STMTS];
+    bool used; /* by a reader, lately */
 };
 
 /* cache_kib: the most that its page cache takes. */
@@ -97,6 +98,18 @@ int sqlite_commit(struct sqlite_conn *c, struct err *err);
 /* Nothing happens when sqlite rolled back by itself. */
 void sqlite_rollback(struct sqlite_conn *c);
 
+/* ---- the mapping: sqlite_map.c ---- */
+
+struct sqlite_map;
+
+/* Maps the file that c has open; NULL: it cannot be, and is read. Outlives every connection that it is attached to. */
+struct sqlite_map *sqlite_map_create(const char *path, struct sqlite_conn *c);
+void sqlite_map_destroy(struct sqlite_map *m);
+/* Has the connection read through the mapping. m may be NULL. */
+void sqlite_map_attach(struct sqlite_map *m, struct sqlite_conn *c);
+/* Gives the mapped pages back to the system. False: none was used since the last time. */
+bool sqlite_map_trim(struct sqlite_map *m);
+
 /* ---- rows ---- */
 
 /* A row of the log is one change; its id is the revision and the order within it. `current` has,
@@ -121,6 +134,7 @@ enum {
     SQ_READER_KIB = 512, /* page cache of each */
     SQ_WRITER_KIB = 2048,
     SQ_WAL_FRAMES = 2000, /* a checkpoint is made when the log has so many pages */
+    SQ_TRIM_MS = 5000,      /* memory is given back so long after a commit, and again while there is reading */
     SQ_BUSY_MS = 10000,   /* how long to wait for what another program locked */
 };
 
@@ -151,6 +165,7 @@ struct sqlite_store {
     struct horizon horizon;
     char *dir, *path;
     int lock_fd;
+    struct sqlite_map *map;
     _Atomic int64_t revision; /* published */
     _Atomic(struct sqlite_conn *) readers[SQ_READERS];
     store_commit_fn *on_commit;
@@ -178,6 +193,7 @@ struct sqlite_store {
     int wal_frames, wal_next;         /* pages in the log; when to checkpoint it */
     bool wal_copied;                  /* all of it was, so that the next commit may start it anew */
     int64_t commit_ms, checkpoint_ms; /* when the last of each was made */
+    int64_t trim_ms;                  /* when memory is to be given back; 0: nothing was done since */
 };
 
 /* ---- reading: sqlite_read.c ---- */
@@ -195,6 +211,8 @@ bool sqlite_index_ready(struct store *st, struct str name);
 /* A read connection, and giving it back. */
 int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err);
 void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c);
+/* Gives back the memory of idle readers, and closes those not used since the last time. */
+void sqlite_reader_shrink(struct sqlite_store *s);
 /* The revision of the newest change under the prefix, where that is after rev, else 0. Negative:
  * failed. */
 int64_t sqlite_changed_since(struct sqlite_conn *c, struct str prefix, int64_t rev,

@@ -31,12 +31,17 @@ int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct 
         if (atomic_load_explicit(slot, memory_order_relaxed)) {
             struct sqlite_conn *c = atomic_exchange(slot, NULL);
             if (c) {
+                c->used = true;
                 *ret = c;
                 return 0;
             }
         }
     }
-    return sqlite_conn_open(s->path, SQ_READER_KIB, ret, err);
+    int code = sqlite_conn_open(s->path, SQ_READER_KIB, ret, err);
+    if (!code) {
+        sqlite_map_attach(s->map, *ret);
+    }
+    return code;
 }
 
 void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c)
@@ -49,6 +54,20 @@ void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c)
         }
     }
     sqlite_conn_close(c);
+}
+
+void sqlite_reader_shrink(struct sqlite_store *s)
+{
+    for (size_t i = 0; i < SQ_READERS; i++) {
+        struct sqlite_conn *c = atomic_exchange(&s->readers[i], NULL);
+        if (c && c->used) {
+            c->used = false;
+            sqlite3_db_release_memory(c->db);
+            sqlite_reader_give(s, c);
+        } else {
+            sqlite_conn_close(c);
+        }
+    }
 }
 
 /* ---- snapshots ---- */

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One mapping of the store's file for all connections. Sqlite would map the file once a connection,
+ * which makes a process look as many times larger. The mapping reaches beyond the end of the file,
+ * so it stands still while the file grows; sqlite is given pointers into it where it would have
+ * read a page, and writes as it always does. */
+#include "storage/sqlite_priv.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+#define MAP_BYTES ((size_t)16 << 30) /* of address space; what lies beyond is read */
+
+struct sqlite_map {
+    sqlite3_io_methods methods; /* first: a file's methods pointer leads here */
+    const sqlite3_io_methods *plain;
+    int fd;
+    char *at;
+    _Atomic int64_t size; /* of the file, at least */
+    _Atomic bool touched;
+};
+
+static bool within(struct sqlite_map *m, int64_t end)
+{
+    if (end <= atomic_load_explicit(&m->size, memory_order_relaxed)) {
+        return true;
+    }
+    struct stat st;
+    if ((uint64_t)end > MAP_BYTES || fstat(m->fd, &st) || end > st.st_size) {
+        return false;
+    }
+    atomic_store_explicit(&m->size, st.st_size, memory_order_relaxed);
+    return true;
+}
+
+static int fetch(sqlite3_file *f, sqlite3_int64 at, int n, void **ret)
+{
+    struct sqlite_map *m = (struct sqlite_map *)(uintptr_t)f->pMethods;
+    bool ok = within(m, at + n);
+    *ret = ok ? m->at + at : NULL;
+    if (ok && !atomic_load_explicit(&m->touched, memory_order_relaxed)) {
+        atomic_store_explicit(&m->touched, true, memory_order_relaxed);
+    }
+    return SQLITE_OK;
+}
+
+static int unfetch(sqlite3_file *f, sqlite3_int64 at, void *p)
+{
+    (void)f;
+    (void)at;
+    (void)p;
+    return SQLITE_OK;
+}
+
+static sqlite3_file *file_of(struct sqlite_conn *c)
+{
+    sqlite3_file *f = NULL;
+    sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &f);
+    return f;
+}
+
+struct sqlite_map *sqlite_map_create(const char *path, struct sqlite_conn *c)
+{
+    sqlite3_file *f = file_of(c);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *at = fd < 0 ? MAP_FAILED : mmap(NULL, MAP_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED || !f || !f->pMethods || f->pMethods->iVersion < 3) {
+        if (at != MAP_FAILED) {
+            munmap(at, MAP_BYTES);
+        }
+        if (fd >= 0) {
+            close(fd);
+        }
+        return NULL;
+    }
+    struct sqlite_map *m = ALLOC(struct sqlite_map);
+    m->plain = f->pMethods;
+    m->methods = *f->pMethods;
+    m->methods.xFetch = fetch;
+    m->methods.xUnfetch = unfetch;
+    m->fd = fd;
+    m->at = at;
+    return m;
+}
+
+void sqlite_map_attach(struct sqlite_map *m, struct sqlite_conn *c)
+{
+    sqlite3_file *f = m ? file_of(c) : NULL;
+    if (f && f->pMethods == m->plain) {
+        f->pMethods = &m->methods;
+        sqlite_conn_exec(c, "PRAGMA mmap_size=1073741824", NULL);
+    }
+}
+
+bool sqlite_map_trim(struct sqlite_map *m)
+{
+    if (!m || !atomic_exchange(&m->touched, false)) {
+        return false;
+    }
+    madvise(m->at, MAP_BYTES, MADV_DONTNEED);
+    return true;
+}
+
+void sqlite_map_destroy(struct sqlite_map *m)
+{
+    if (m) {
+        munmap(m->at, MAP_BYTES);
+        close(m->fd);
+        free(m);
+    }
+}

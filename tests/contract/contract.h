@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store's contract tests share: a store in a directory of its own, and short forms of its
+ * calls. */
+#ifndef TESTS_CONTRACT_H
+#define TESTS_CONTRACT_H
+
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "storage/store.h"
+
+struct engine {
+    const char *name;
+    int (*open)(const struct store_options *o, struct store **ret, struct err *err);
+    bool durable;
+};
+
+enum { FIXTURE_EVENTS = 4096 };
+
+struct fixture {
+    const struct engine *engine;
+    struct store_options options;
+    struct store *s;
+    char dir[64];
+};
+
+static inline int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static inline void remove_tree(const char *dir)
+{
+    nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline void make_dir(char dir[64])
+{
+    snprintf(dir, 64, "/tmp/coracle-store-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+}
+
+static inline void fixture_open(struct fixture *f)
+{
+    struct err err = {0};
+    if (f->engine->open(&f->options, &f->s, &err)) {
+        fail_msg("open: %s", err_message(&err));
+    }
+}
+
+static inline void fixture_init(struct fixture *f, const struct engine *engine)
+{
+    *f = (struct fixture){.engine = engine, .options.window_ms = -1};
+    make_dir(f->dir);
+    f->options.dir = f->dir;
+}
+
+static inline void fixture_finish(struct fixture *f)
+{
+    store_close(f->s);
+    remove_tree(f->dir);
+}
+
+static inline void fixture_reopen(struct fixture *f)
+{
+    store_close(f->s);
+    fixture_open(f);
+}
+
+/* ---- short forms ---- */
+
+static inline struct store_op op_put(const char *key, struct blob *value)
+{
+    return (struct store_op){.kind = STORE_OP_PUT, .key = str_from(key), .value = value};
+}
+
+static inline struct store_op op_delete(const char *key)
+{
+    return (struct store_op){.kind = STORE_OP_DELETE, .key = str_from(key)};
+}
+
+static inline struct store_cmp cmp_rev(const char *key, int64_t rev)
+{
+    return (struct store_cmp){.kind = STORE_CMP_REV, .key = str_from(key), .rev = rev};
+}
+
+/* Submits and waits; the outcome's code. */
+static inline int submit(struct store *s, const struct store_cmp *cmps, size_t n_cmps,
+                         const struct store_op *ops, size_t n_ops, struct store_outcome *ret)
+{
+    struct store_txn t = {
+        .cmps = cmps, .n_cmps = n_cmps, .ops = ops, .n_ops = n_ops, .who = STR("tester")};
+    return store_submit_wait(s, &t, ret, NULL);
+}
+
+static inline int64_t put_str(struct store *s, struct str key, struct str value)
+{
+    AUTO(blob_unrefp) struct blob *b = blob_create(value);
+    struct store_op op = {.kind = STORE_OP_PUT, .key = key, .value = b, .stamp = 42};
+    struct store_outcome o;
+    assert_int_equal(submit(s, NULL, 0, &op, 1, &o), 0);
+    return o.rev;
+}
+
+/* Returns the revision. */
+static inline int64_t put(struct store *s, const char *key, const char *value)
+{
+    return put_str(s, str_from(key), str_from(value));
+}
+
+static inline int64_t del(struct store *s, const char *key)
+{
+    struct store_op op = op_delete(key);
+    struct store_outcome o;
+    assert_int_equal(submit(s, NULL, 0, &op, 1, &o), 0);
+    return o.rev;
+}
+
+/* The code; on success the value is compared. */
+static inline void assert_get(struct store *s, const char *key, int64_t at, const char *value)
+{
+    AUTO(blob_unrefp) struct blob *b = NULL;
+    struct store_entry e;
+    assert_int_equal(store_get(s, str_from(key), at, &b, &e, NULL, NULL), 0);
+    assert_string_equal(b->data, value);
+    assert_int_equal(b->len, strlen(value));
+}
+
+static inline int get_code(struct store *s, const char *key, int64_t at)
+{
+    AUTO(blob_unrefp) struct blob *b = NULL;
+    struct store_entry e;
+    return store_get(s, str_from(key), at, &b, &e, NULL, NULL);
+}
+
+/* ---- visitors that write what they see as text ---- */
+
+struct seen {
+    char text[4096];
+    size_t n;
+    size_t stop_at; /* the visitor's answer to this entry (from 1) is stop_code */
+    int stop_code;
+};
+
+static inline void seen_add(struct seen *w, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static inline void seen_add(struct seen *w, const char *fmt, ...)
+{
+    size_t len = strlen(w->text);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(w->text + len, sizeof(w->text) - len, fmt, ap);
+    va_end(ap);
+}
+
+static inline int seen_answer(struct seen *w)
+{
+    return ++w->n == w->stop_at ? w->stop_code : 0;
+}
+
+/* "key=value " */
+static inline int see_entry(void *arg, const struct store_entry *e)
+{
+    struct seen *w = arg;
+    seen_add(w, "%.*s=%.*s ", STR_FMT(e->key), STR_FMT(e->value));
+    return seen_answer(w);
+}
+
+/* "rev.sub key old>new " with "-" for what is not there */
+static inline int see_event(void *arg, const struct store_event *e)
+{
+    struct seen *w = arg;
+    seen_add(w, "%lld.%u %.*s %s>%s ", (long long)e->rev, e->sub, STR_FMT(e->key),
+             e->prev ? e->prev->data : "-", e->value ? e->value->data : "-");
+    return seen_answer(w);
+}
+
+static inline void assert_range(struct store *s, const struct store_range *r, const char *want)
+{
+    struct seen w = {0};
+    int64_t at = -1;
+    assert_int_equal(store_range(s, r, see_entry, &w, &at, NULL, NULL), 0);
+    assert_string_equal(w.text, want);
+    int64_t n = -1;
+    if (!r->limit) {
+        assert_int_equal(store_count(s, r, &n, NULL), 0);
+        assert_int_equal(n, w.n);
+    }
+}
+
+#endif
