@@ -3,8 +3,10 @@
 #include "base/buf.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/utf8.h"
@@ -17,7 +19,7 @@ void buf_finish(struct buf *b)
 
 char *buf_reserve(struct buf *b, size_t n)
 {
-    if (b->cap - b->len < n) {
+    if (!b->ptr || b->cap - b->len < n) {
         size_t cap = b->cap ? b->cap * 2 : 256;
         while (cap - b->len < n) {
             cap *= 2;
@@ -93,29 +95,51 @@ static void add_escaped(struct buf *b, unsigned char c)
     }
 }
 
+/* Whether any of the 8 bytes needs a look: a control, a quote, a backslash, or not ASCII. */
+static bool any_special(const char *p)
+{
+    const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
+    uint64_t w;
+    memcpy(&w, p, sizeof(w));
+    uint64_t quote = w ^ (ones * '"'), slash = w ^ (ones * '\\');
+    return (w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) & tops;
+}
+
+/* Bytes at the front of s that JSON text takes as they are. */
+static size_t plain_length(struct str s)
+{
+    size_t i = 0;
+    while (i < s.len) {
+        if (s.len - i >= 8 && !any_special(s.ptr + i)) {
+            i += 8;
+            continue;
+        }
+        unsigned char c = (unsigned char)s.ptr[i];
+        size_t n = c < 0x80 ? c >= 0x20 && c != '"' && c != '\\' : utf8_length(str_skip(s, i));
+        if (!n) {
+            break;
+        }
+        i += n;
+    }
+    return i;
+}
+
 void buf_add_json(struct buf *b, struct str s)
 {
+    buf_reserve(b, s.len + 2);
     buf_addc(b, '"');
-    size_t start = 0, i = 0;
-    while (i < s.len) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        size_t n = 1;
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
-            i++;
-            continue;
+    while (s.len) {
+        size_t n = plain_length(s);
+        buf_add(b, str_make(s.ptr, n));
+        s = str_skip(s, n);
+        if (s.len) {
+            if ((unsigned char)*s.ptr >= 0x80) {
+                buf_addz(b, "\xef\xbf\xbd");
+            } else {
+                add_escaped(b, (unsigned char)*s.ptr);
+            }
+            s = str_skip(s, 1);
         }
-        if (c >= 0x80 && (n = utf8_length(str_skip(s, i))) != 0) {
-            i += n;
-            continue;
-        }
-        buf_add(b, str_make(s.ptr + start, i - start));
-        if (c >= 0x80) {
-            buf_addz(b, "\xef\xbf\xbd");
-        } else {
-            add_escaped(b, c);
-        }
-        start = ++i;
     }
-    buf_add(b, str_make(s.ptr + start, s.len - start));
     buf_addc(b, '"');
 }

@@ -68,8 +68,9 @@ int err_wrap(struct err *err, const char *fmt, ...)
 
 static void replace(char **field, struct str s)
 {
-    free(*field);
+    char *former = *field; /* s may lie in it */
     *field = s.len ? alloc_str(s) : NULL;
+    free(former);
 }
 
 void err_about(struct err *err, struct str group, struct str kind, struct str name)

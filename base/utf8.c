@@ -50,3 +50,12 @@ size_t utf8_count(struct str s)
     }
     return count;
 }
+
+void utf8_repair(struct buf *b, struct str s)
+{
+    while (s.len) {
+        size_t n = utf8_length(s);
+        buf_add(b, n ? str_make(s.ptr, n) : STR("\xef\xbf\xbd"));
+        s = str_skip(s, n ? n : 1);
+    }
+}

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 
 /* Bytes of the character that s begins with; 0 when it is not valid or s is empty. */
@@ -13,5 +14,7 @@ size_t utf8_length(struct str s);
 bool utf8_valid(struct str s);
 /* Characters (code points) in s; each invalid byte counts as one. */
 size_t utf8_count(struct str s);
+/* Appends s with U+FFFD for each byte that is not part of a valid character. */
+void utf8_repair(struct buf *b, struct str s);
 
 #endif

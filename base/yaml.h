@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YAML to and from the value type, with the resolution that sigs.k8s.io/yaml has (YAML 1.1 for plain scalars). The one
- * file that sees libyaml is base/yaml.c. */
+/* YAML to and from the value type, with the resolution that sigs.k8s.io/yaml has (YAML 1.1 for plain scalars). */
 #ifndef BASE_YAML_H
 #define BASE_YAML_H
 
@@ -8,9 +7,9 @@
 
 #include "base/json.h"
 
-/* Reads the first document. An empty one gives null. ERR_BAD_REQUEST with line and column: not YAML, invalid UTF-8, deeper
+/* Reads the first document. An empty one gives null. ERR_BAD_REQUEST, as Go words it ("yaml: line 3: ..."): not YAML, invalid UTF-8, deeper
  * than LIMIT_DEPTH, excessive aliasing, undefined alias, a null or compound key. Duplicate keys: the last wins, and
- * *duplicates, if not NULL, is given their paths. */
+ * *duplicates, if not NULL, is given their paths and lines. */
 int yaml_read(struct arena *a, struct str text, yyjson_mut_doc **ret, struct json_duplicates *duplicates,
               struct err *err);
 
