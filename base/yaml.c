@@ -32,6 +32,7 @@ struct anchor {
 struct pair {
     yyjson_mut_val *key, *val;
     size_t line; /* of the value, from 1 */
+    size_t seen; /* events read when the value was complete */
     bool bare;   /* the key was no string: it is shown without quotes */
 };
 
@@ -45,8 +46,10 @@ struct open {
     bool key_bare, merge; /* merge: the key is "<<" */
 };
 
+/* A repeated key, to be told in the order in which the values were complete, as Go's decoder does.
+ */
 struct find {
-    size_t line;
+    size_t seen;
     struct str path, text;
 };
 
@@ -231,7 +234,7 @@ static void report(struct reader *r, const struct pair *p)
     }
     buf_addz(&text, " already set in map");
     r->find_bytes += path.len + text.len;
-    r->finds[r->n_finds++] = (struct find){p->line, arena_str(r->arena, buf_str(&path)),
+    r->finds[r->n_finds++] = (struct find){p->seen, arena_str(r->arena, buf_str(&path)),
                                            arena_str(r->arena, buf_str(&text))};
 }
 
@@ -265,7 +268,7 @@ static void add_pair(struct reader *r, yyjson_mut_val *key, yyjson_mut_val *val,
         r->cap_pairs = r->cap_pairs ? r->cap_pairs * 2 : 64;
         r->pairs = alloc_resize(r->pairs, r->cap_pairs * sizeof(*r->pairs));
     }
-    r->pairs[r->n_pairs++] = (struct pair){key, val, line, bare};
+    r->pairs[r->n_pairs++] = (struct pair){key, val, line, r->events, bare};
 }
 
 /* Charges one copied node to the budget. */
@@ -565,7 +568,7 @@ static void reader_destroyp(struct reader **r)
 static int find_order(const void *a, const void *b)
 {
     const struct find *x = a, *y = b;
-    return (x->line > y->line) - (x->line < y->line);
+    return (x->seen > y->seen) - (x->seen < y->seen);
 }
 
 int yaml_read(struct arena *a, struct str text, yyjson_mut_doc **ret,

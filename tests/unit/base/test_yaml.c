@@ -180,13 +180,13 @@ static void test_duplicates(void **state)
     struct json_duplicates dup = {0};
     const char *text =
         "kind: A\nspec:\n  size: 1\n  list:\n  - a: 1\n    1: x\n    a: {z: 1,\n      z: 2}\n"
-        "    1: y\n  size: 2\nkind: B\n";
+        "    1: w\n  size: 2\nkind: B\n";
     assert_int_equal(yaml_read(&arena, str_from(text), &d, &dup, NULL), 0);
     static const struct {
         const char *path, *line;
     } want[] = {
-        {"spec.list[0].a", "line 7: key \"a\" already set in map"},
         {"spec.list[0].a.z", "line 8: key \"z\" already set in map"},
+        {"spec.list[0].a", "line 7: key \"a\" already set in map"},
         {"spec.list[0].1", "line 9: key 1 already set in map"},
         {"spec.size", "line 10: key \"size\" already set in map"},
         {"kind", "line 11: key \"kind\" already set in map"},
@@ -199,7 +199,7 @@ static void test_duplicates(void **state)
     assert_true(str_is(json_get_str(d->root, "kind"), "B"));
     assert_int_equal(json_get_int(json_get(d->root, "spec"), "size", 0), 2);
     assert_reads(text,
-                 "{\"kind\":\"B\",\"spec\":{\"size\":2,\"list\":[{\"a\":{\"z\":2},\"1\":\"y\"}]}}");
+                 "{\"kind\":\"B\",\"spec\":{\"size\":2,\"list\":[{\"a\":{\"z\":2},\"1\":\"w\"}]}}");
     dup = (struct json_duplicates){0};
     assert_int_equal(yaml_read(&arena, STR("- &x {k: 1}\n- <<: *x\n  k: 2\n"), &d, &dup, NULL), 0);
     assert_int_equal(dup.n, 1);
