@@ -80,6 +80,45 @@ static inline void fixture_reopen(struct fixture *f)
     fixture_open(f);
 }
 
+/* Setup and teardown of a test whose initial state is an engine; its state is a fixture. */
+static inline int fixture_setup(void **state)
+{
+    struct fixture *f = ALLOC(struct fixture);
+    fixture_init(f, *state);
+    fixture_open(f);
+    *state = f;
+    return 0;
+}
+
+static inline int fixture_teardown(void **state)
+{
+    fixture_finish(*state);
+    free(*state);
+    return 0;
+}
+
+#define CONTRACT_TEST(f)                                                                           \
+    {                                                                                              \
+        #f, f, fixture_setup, fixture_teardown, NULL                                               \
+    }
+
+/* Runs the tests on every engine; the number of failures. */
+static inline int run_contract(const struct CMUnitTest *tests, size_t n)
+{
+    static struct engine engines[] = {{"memory", store_open_memory, false},
+                                      {"sqlite", store_open_sqlite, true}};
+    AUTO_FREE struct CMUnitTest *group = alloc_bytes(n * sizeof(*group));
+    int failed = 0;
+    for (size_t e = 0; e < 2; e++) {
+        for (size_t i = 0; i < n; i++) {
+            group[i] = tests[i];
+            group[i].initial_state = &engines[e];
+        }
+        failed += _cmocka_run_group_tests(engines[e].name, group, n, NULL, NULL);
+    }
+    return failed;
+}
+
 /* ---- short forms ---- */
 
 static inline struct store_op op_put(const char *key, struct blob *value)

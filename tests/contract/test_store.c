@@ -760,65 +760,33 @@ static void a_store_that_was_closed(void **state)
 
 /* ---- the table ---- */
 
-static int setup(void **state)
-{
-    struct fixture *f = ALLOC(struct fixture);
-    fixture_init(f, *state);
-    fixture_open(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_finish(*state);
-    free(*state);
-    return 0;
-}
-
-#define TEST(f)                                                                                    \
-    {                                                                                              \
-        #f, f, setup, teardown, NULL                                                               \
-    }
 static const struct CMUnitTest tests[] = {
-    TEST(an_empty_store),
-    TEST(put_then_get),
-    TEST(keys_and_values_are_bytes),
-    TEST(large_values),
-    TEST(reads_at_a_revision),
-    TEST(ranges),
-    TEST(limits_and_stops),
-    TEST(prefix_revisions),
-    TEST(compares_of_a_revision),
-    TEST(compares_of_ranges),
-    TEST(unchanged_over_many_changes),
-    TEST(all_or_nothing),
-    TEST(what_changes_nothing_makes_no_revision),
-    TEST(too_many_operations),
-    TEST(changes_in_order),
-    TEST(what_an_event_says),
-    TEST(ranges_by_term),
-    TEST(the_life_of_an_index),
-    TEST(the_floor),
-    TEST(holds),
-    TEST(the_floor_follows_the_present),
-    TEST(syncs_and_stats),
-    TEST(a_store_that_was_closed),
+    CONTRACT_TEST(an_empty_store),
+    CONTRACT_TEST(put_then_get),
+    CONTRACT_TEST(keys_and_values_are_bytes),
+    CONTRACT_TEST(large_values),
+    CONTRACT_TEST(reads_at_a_revision),
+    CONTRACT_TEST(ranges),
+    CONTRACT_TEST(limits_and_stops),
+    CONTRACT_TEST(prefix_revisions),
+    CONTRACT_TEST(compares_of_a_revision),
+    CONTRACT_TEST(compares_of_ranges),
+    CONTRACT_TEST(unchanged_over_many_changes),
+    CONTRACT_TEST(all_or_nothing),
+    CONTRACT_TEST(what_changes_nothing_makes_no_revision),
+    CONTRACT_TEST(too_many_operations),
+    CONTRACT_TEST(changes_in_order),
+    CONTRACT_TEST(what_an_event_says),
+    CONTRACT_TEST(ranges_by_term),
+    CONTRACT_TEST(the_life_of_an_index),
+    CONTRACT_TEST(the_floor),
+    CONTRACT_TEST(holds),
+    CONTRACT_TEST(the_floor_follows_the_present),
+    CONTRACT_TEST(syncs_and_stats),
+    CONTRACT_TEST(a_store_that_was_closed),
 };
 
 int main(void)
 {
-    static struct engine engines[] = {{"memory", store_open_memory, false},
-                                      {"sqlite", store_open_sqlite, true}};
-    enum { N = sizeof(tests) / sizeof(*tests) };
-    int failed = 0;
-    for (size_t e = 0; e < 2; e++) {
-        struct CMUnitTest group[N];
-        for (size_t i = 0; i < N; i++) {
-            group[i] = tests[i];
-            group[i].initial_state = &engines[e];
-        }
-        failed += _cmocka_run_group_tests(engines[e].name, group, N, NULL, NULL);
-    }
-    return failed;
+    return run_contract(tests, sizeof(tests) / sizeof(*tests));
 }
