@@ -36,6 +36,8 @@
 #define LIMIT_PATTERN_BYTES (64u * 1024)           /* a regular expression */
 #define LIMIT_REGEX_MEMORY (1 << 20)               /* RE2 program and cache, bytes */
 #define LIMIT_SCHEMA_DEPTH 100
+#define LIMIT_DEFINITION_VERSIONS 1000             /* of one definition */
+#define LIMIT_DEFINITION_NAMES 1000                /* short names, categories, selectable fields */
 #define LIMIT_JSONPATH_BYTES (16u * 1024)          /* a path of a printer column, scale or selectable field */
 #define LIMIT_JSONPATH_VALUES 100000               /* values found on the way; a path that finds more gives nothing */
 /* ---- store ---- */
