@@ -39,6 +39,10 @@ int represent_object(struct buf *b, const struct type *t, const struct type_vers
 /* Converts and stamps: puts an object tree that is in any of the type's versions into version v (apiVersion, kind, strategy's convert). */
 int represent_convert(const struct type *t, const struct type_version *v, yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err);
 
+/* Appends the object, which is in the type's stored version, in its stored form: the type's header first, resourceVersion and selfLink left
+ * out. */
+void represent_encode(struct buf *b, const struct type *t, yyjson_mut_val *obj);
+
 /* Appends {"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{...}}. */
 void represent_partial(struct buf *b, const yyjson_mut_val *obj, bool v1beta1);
 /* Appends a whole Table of one row (a get), or of none with obj NULL. columns: whether columnDefinitions is there (events after the
