@@ -8,6 +8,7 @@
 #include "apiserver/call.h"
 #include "apiserver/clauses.h"
 #include "apiserver/document_cache.h"
+#include "apiserver/negotiate.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/json.h"
@@ -183,7 +184,7 @@ static void serve_plain(struct call *c, const struct document_query *q, enum for
 {
     if (form == FORM_NONE) {
         refuse_form(c);
-    } else if (form == FORM_YAML || c->accept.pretty) {
+    } else if (form == FORM_YAML || negotiate_pretty(c)) {
         serve_rewritten(c, q, form == FORM_YAML);
     } else {
         document_serve(c, server_discovery(c->server)->documents, q);
@@ -226,7 +227,7 @@ static void serve_api(struct call *c)
     } else {
         struct buf b = {0};
         discovery_write_api(&b, str_from(server_address(c->server, 0)));
-        if (form == FORM_YAML || c->accept.pretty) {
+        if (form == FORM_YAML || negotiate_pretty(c)) {
             answer_rewritten(c, buf_str(&b), form == FORM_YAML);
             buf_finish(&b);
         } else {

@@ -8,6 +8,7 @@
 
 #include <uthash.h>
 
+#include "apiserver/call_priv.h"
 #include "apiserver/document_priv.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -20,7 +21,7 @@ struct entry {
     char key[];
 };
 
-/* A call that waits for a document; in the call's arena. */
+/* A call that waits for a document; in the call's arena, and its priv. */
 struct waiter {
     struct call *call;
     struct document_query query;
@@ -206,17 +207,17 @@ static void job_destroy(struct job *j)
     free(j);
 }
 
-static void answer_waiter(void *arg)
+static void answer_waiter(struct call *c)
 {
-    struct waiter *w = arg;
+    struct waiter *w = c->priv;
     struct document *d = w->document;
     if (d) {
-        document_answer(w->call, &w->query, d);
+        document_answer(c, &w->query, d);
         document_unref(d);
     } else {
         struct err err = {0};
         err_move(&err, &w->err);
-        call_answer_err(w->call, &err);
+        call_answer_err(c, &err);
     }
 }
 
@@ -249,7 +250,7 @@ static void job_run(struct pool_task *t)
         if (!d) {
             err_copy(&w->err, &err);
         }
-        document_post(w->call, answer_waiter, w);
+        call_resume(w->call, answer_waiter);
         w = next;
     }
     job_destroy(j);
@@ -282,6 +283,7 @@ static bool join_locked(struct document_cache *k, struct call *c, const struct d
     }
     struct waiter *w = ARENA_NEW(&c->arena, struct waiter);
     *w = (struct waiter){.call = c, .query = *q, .next = j->waiters};
+    c->priv = w;
     j->waiters = w;
     return true;
 }

@@ -7,7 +7,5 @@
 
 /* Answers with the document as the query says. Finishes the call. */
 void document_answer(struct call *c, const struct document_query *q, struct document *d);
-/* Runs fn(arg) on the call's loop. Any thread. */
-void document_post(struct call *c, http_task_fn *fn, void *arg);
 
 #endif
