@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine's life, and where each operation enters it. */
+#include "resources/engine.h"
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "resources/engine_priv.h"
+#include "resources/watch_priv.h"
+
+#include <stdlib.h>
+
+enum { POOL_THREADS = 4, LOOP_BODY_BYTES = 64 * 1024 };
+
+static void make_metrics(struct engine *e)
+{
+    if (!e->metrics) {
+        return;
+    }
+    e->writes = metrics_series(e->metrics, METRIC_COUNTER, "coracle_engine_writes_total",
+                               "Writes that were committed.", NULL, 0, NULL, 0);
+    e->refused = metrics_series(e->metrics, METRIC_COUNTER, "coracle_engine_writes_refused_total",
+                                "Writes that ended with an error.", NULL, 0, NULL, 0);
+    e->retries = metrics_series(
+        e->metrics, METRIC_COUNTER, "coracle_engine_write_retries_total",
+        "Attempts at a write made again because what it rested on had changed.", NULL, 0, NULL, 0);
+}
+
+struct engine *engine_create(const struct engine_options *o)
+{
+    struct engine *e = ALLOC(struct engine);
+    e->store = o->store;
+    e->registry = o->registry;
+    e->access = o->access;
+    e->metrics = o->metrics;
+    for (size_t i = 0; i < ENGINE_GATES; i++) {
+        pthread_mutex_init(&e->gates[i].lock, NULL);
+    }
+    make_metrics(e);
+    e->watches = watch_hub_create(e);
+    e->pool = pool_create(o->pool_threads ? o->pool_threads : POOL_THREADS, "engine");
+    return e;
+}
+
+void engine_destroy(struct engine *e)
+{
+    if (!e) {
+        return;
+    }
+    pool_destroy(e->pool);
+    watch_hub_destroy(e->watches);
+    for (size_t i = 0; i < ENGINE_GATES; i++) {
+        pthread_mutex_destroy(&e->gates[i].lock);
+    }
+    free(e->plugins);
+    free(e);
+}
+
+struct store *engine_store(struct engine *e)
+{
+    return e->store;
+}
+
+struct registry *engine_registry(struct engine *e)
+{
+    return e->registry;
+}
+
+struct access *engine_access(struct engine *e)
+{
+    return e->access;
+}
+
+struct pool *engine_pool(struct engine *e)
+{
+    return e->pool;
+}
+
+struct watch_hub *engine_watches(struct engine *e)
+{
+    return e->watches;
+}
+
+struct metrics *engine_metrics(struct engine *e)
+{
+    return e->metrics;
+}
+
+/* ---- operations ---- */
+
+static void start(struct op *op, struct waiter *waiter)
+{
+    op_ref(op);
+    int rc = op_check_verb(op, &op->err);
+    if (rc) {
+        op_finish(op, rc);
+        return;
+    }
+    switch (op->verb) {
+    case VERB_GET:
+        rc = read_object(op, &op->err);
+        op_finish(op, rc);
+        return;
+    case VERB_CREATE:
+    case VERB_UPDATE:
+    case VERB_PATCH:
+    case VERB_DELETE:
+        write_start(op, waiter);
+        return;
+    case VERB_DELETECOLLECTION:
+        collection_start(op);
+        return;
+    case VERB_LIST:
+    case VERB_WATCH:
+    case VERB_COUNT:
+        break;
+    }
+    op_finish(op, status_method(&op->err, op->type, verb_name(op->verb)));
+}
+
+void engine_start(struct engine *e, struct op *op)
+{
+    op->engine = e;
+    start(op, NULL);
+}
+
+static void run_task(struct pool_task *t)
+{
+    struct op *op = (struct op *)((char *)t - offsetof(struct op, task));
+    start(op, NULL);
+    op_unref(op);
+}
+
+void engine_start_on_pool(struct engine *e, struct op *op)
+{
+    op->engine = e;
+    op_ref(op);
+    op->task.run = run_task;
+    if (!pool_submit(e->pool, &op->task, false)) {
+        op_finish(op, err_set(&op->err, ERR_TOO_MANY,
+                              "the server has too many requests waiting, please try again later"));
+    }
+}
+
+bool engine_prefers_pool(const struct op *op, size_t body_bytes)
+{
+    if (op->verb == VERB_PATCH || op->verb == VERB_DELETECOLLECTION ||
+        body_bytes > LOOP_BODY_BYTES) {
+        return true;
+    }
+    if (op->verb == VERB_CREATE) {
+        return op->subresource.len || op->type->virtual_;
+    }
+    return op->verb == VERB_UPDATE && op->subresource.len &&
+           type_subresource(op->type, op->subresource);
+}
+
+static void wake_waiter(struct op *op, void *arg)
+{
+    (void)op;
+    struct waiter *w = arg;
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->lock);
+}
+
+int engine_run(struct engine *e, struct op *op)
+{
+    struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    op->engine = e;
+    op->done = wake_waiter;
+    op->done_arg = &w;
+    start(op, &w);
+    pthread_mutex_lock(&w.lock);
+    while (!w.done) {
+        if (w.resume) {
+            struct write *again = take(&w.resume);
+            pthread_mutex_unlock(&w.lock);
+            write_attempt(again);
+            pthread_mutex_lock(&w.lock);
+            continue;
+        }
+        pthread_cond_wait(&w.cond, &w.lock);
+    }
+    pthread_mutex_unlock(&w.lock);
+    pthread_mutex_destroy(&w.lock);
+    pthread_cond_destroy(&w.cond);
+    return op->code;
+}
+
+/* ---- short cuts ---- */
+
+int engine_get(struct engine *e, const struct type *t, struct scope s, struct str name,
+               struct blob **ret_blob, struct stored *ret, struct err *err)
+{
+    struct arena a;
+    arena_init(&a, 0);
+    struct store_entry entry;
+    struct blob *blob = NULL;
+    int rc = store_get(e->store, type_key(t, s, name, &a), 0, &blob, &entry, NULL, err);
+    arena_finish(&a);
+    if (rc) {
+        return rc == ERR_NOT_FOUND ? status_not_found(err, t, name) : rc;
+    }
+    *ret_blob = blob;
+    *ret = (struct stored){blob_str(blob), entry.rev, entry.stamp};
+    return 0;
+}
+
+int engine_type_document(struct engine *e, const struct type *t, struct arena *a,
+                         yyjson_mut_doc **ret, struct err *err)
+{
+    if (!t->definition_key.ptr) {
+        return json_read_own(a, t->document, ret, err);
+    }
+    AUTO(blob_unrefp) struct blob *blob = NULL;
+    struct store_entry entry;
+    int rc = store_get(e->store, t->definition_key, 0, &blob, &entry, NULL, err);
+    return rc ? rc : json_read_own(a, arena_str(a, blob_str(blob)), ret, err);
+}
+
+int engine_ensure(struct engine *e, struct type *t, struct scope s, yyjson_mut_val *obj,
+                  struct err *err)
+{
+    struct op *op = op_create(e);
+    op->verb = VERB_CREATE;
+    op_set_type(op, t, type_storage(t));
+    op->scope = (struct scope){arena_str(&op->arena, s.workspace), arena_str(&op->arena, s.ns)};
+    op->validation = FIELD_VALIDATION_IGNORE;
+    op->body = json_doc(&op->arena);
+    yyjson_mut_doc_set_root(op->body, json_copy(op->body, obj));
+    int rc = engine_run(e, op);
+    if (rc == ERR_EXISTS) {
+        rc = 0;
+    } else if (rc) {
+        err_move(err, &op->err);
+    }
+    op_unref(op);
+    return rc;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the engine's files share: the engine itself, one write with its attempts, and the stages
+ * that a decision is made of. */
+#ifndef RESOURCES_ENGINE_PRIV_H
+#define RESOURCES_ENGINE_PRIV_H
+
+#include <pthread.h>
+
+#include "base/cleanup.h"
+#include "resources/engine.h"
+#include "resources/status.h"
+#include "resources/write.h"
+
+enum { ENGINE_GATES = 64 };
+
+/* Writes that lost a race for an object queue here, one running at a time a gate, so that N writers
+ * of one object need about 2 N attempts and not N squared. */
+struct gate {
+    pthread_mutex_t lock;
+    bool busy;
+    struct write *head, *tail;
+};
+
+struct engine {
+    struct store *store;
+    struct registry *registry;
+    struct access *access;
+    struct metrics *metrics;
+    struct pool *pool;
+    struct watch_hub *watches;
+    struct admission_plugin *plugins; /* by order */
+    size_t n_plugins, cap_plugins;
+    struct gate gates[ENGINE_GATES];
+    struct metric *writes, *refused, *retries; /* NULL without metrics */
+};
+
+/* What engine_run waits on. */
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+    struct write *resume; /* an attempt for the waiting thread to run */
+};
+
+enum write_effect { WRITE_NOTHING, WRITE_PUT, WRITE_DELETE };
+
+/* An object that the decision read. */
+struct write_record {
+    struct write_record *next;
+    struct str key;
+    int64_t rev; /* 0: absent */
+    yyjson_mut_val *obj;
+};
+
+/* One write: the state of its present attempt. Belongs to whoever runs the attempt, then to the
+ * store until done is called. */
+struct write {
+    struct op *op;
+    struct engine *e;
+    struct arena arena; /* of the attempt; the last one's lives as long as the op */
+    unsigned attempts;
+    uint64_t begun_ns;
+    bool gated; /* holds its gate */
+    struct write *next_gated;
+    size_t n_warnings;     /* that the op had before the attempts */
+    struct waiter *waiter; /* NULL: retries go to the pool */
+
+    struct registry_snapshot *types;
+    int64_t now_us;
+    struct str operation; /* "create", "update", "delete" */
+    struct str name, key;
+    struct blob *current; /* what the key held when it was read; NULL: nothing */
+    int64_t rev;          /* its revision */
+    uint64_t stamp;
+    yyjson_mut_doc *doc;       /* of obj */
+    yyjson_mut_val *obj, *old; /* in the storage version */
+    struct write_record *records;
+    struct store_cmp *cmps;
+    size_t n_cmps, cap_cmps;
+    struct store_op *ops;
+    size_t n_ops, cap_ops;
+    struct blob **blobs; /* references that the attempt holds beside current and value */
+    size_t n_blobs, cap_blobs;
+    struct blob *value; /* the object serialised */
+    enum write_effect effect;
+    /* Fills the op's answer; rev: the object's revision after the write (0: none, a dry run of a
+     * create). */
+    void (*answer)(struct write *w, int64_t rev);
+    struct store_txn txn;
+};
+
+/* ---- op.c, engine.c ---- */
+/* Ends the op with op->err (code set) or successfully, and gives the engine's reference back. */
+void op_finish(struct op *op, int code);
+/* Reads the text of a resourceVersion: digits, at most 2^63-1. NULL, or what strconv.ParseUint
+ * would say of it. */
+const char *op_parse_rv(struct str text, int64_t *ret);
+/* Whether the op's type or subresource takes the verb. ERR_METHOD, ERR_NOT_FOUND. */
+int op_check_verb(const struct op *op, struct err *err);
+
+/* ---- admission.c ---- */
+int admission_mutate(struct engine *e, struct admission_request *r, struct err *err);
+int admission_validate(struct engine *e, struct admission_request *r, struct err *err);
+
+/* ---- read.c ---- */
+/* A get: the answer is set on success. */
+int read_object(struct op *op, struct err *err);
+
+/* ---- write.c: the machine ---- */
+void write_start(struct op *op, struct waiter *waiter);
+/* Runs one attempt to its end or to its submit. */
+void write_attempt(struct write *w);
+void write_free(struct write *w); /* NULL allowed */
+
+/* ---- write_context.c: what a decision reads and does ---- */
+void write_compare(struct write *w, enum store_cmp_kind kind, struct str key, int64_t rev);
+/* Reads the op's object: current, rev, stamp, its compare. ERR_NOT_FOUND as the reference words it.
+ */
+int write_load(struct write *w, struct err *err);
+/* The current object as a tree in version v, each call a new one in document *ret_doc. */
+int write_current(struct write *w, const struct type_version *v, yyjson_mut_doc **ret_doc,
+                  struct err *err);
+/* Serialises obj as the type stores it. ERR_TOO_LARGE. *ret is a reference that the attempt holds.
+ */
+int write_encode(struct write *w, const struct type *t, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                 struct blob **ret, struct err *err);
+/* Puts the op's object or takes it away with this transaction. */
+void write_put_object(struct write *w);
+void write_delete_object(struct write *w);
+/* Answers: the object as written; the Success Status. */
+void write_answer_object(struct write *w, int64_t rev);
+void write_answer_deleted(struct write *w, int64_t rev);
+
+/* ---- write_decode.c: from a body to an object ---- */
+enum decode_as { DECODE_BODY, DECODE_PATCHED };
+/* Takes obj (in w->doc, in the request's version by its claim) through decoding: type meta,
+ * metadata, types, unknown fields, defaults, namespace; then into the storage version. *ret_rv: the
+ * resourceVersion it carried, taken out of it. */
+int write_decode(struct write *w, yyjson_mut_val *obj, enum decode_as as, struct str *ret_rv,
+                 struct err *err);
+/* `the name of the object (x) does not match the name on the URL (y)`. */
+int write_check_name(const struct op *op, const yyjson_mut_val *obj, struct err *err);
+/* Go's text of a body that does not decode: `Widget in version "v1" cannot be handled as a Widget:
+ * ...`; for a patched object the 422 about field patch. The error's own message is the detail. */
+int write_decode_error(struct write *w, enum decode_as as, struct str api_version, struct str kind,
+                       const yyjson_mut_val *obj, const char *detail, struct err *err);
+
+/* ---- write_create.c, write_update.c, write_delete.c ---- */
+int write_create(struct write *w, struct err *err);
+int write_update(struct write *w, struct err *err);
+int write_delete(struct write *w, struct err *err);
+/* All validation of obj (old NULL: a create) in one list of causes. */
+int write_validate(struct write *w, struct err *err);
+/* Asks the plugins; obj may be NULL (delete). */
+int write_admit(struct write *w, bool mutate, struct err *err);
+/* Calls the strategy's last hook, which may add other objects. */
+int write_also_hook(struct write *w, struct err *err);
+/* Whether nothing holds the object any more. */
+bool write_unheld(const struct type *t, const yyjson_mut_val *obj);
+
+/* ---- write_patch.c ---- */
+/* Applies the op's patch to base (in w->doc). */
+int write_patch(struct write *w, yyjson_mut_val *base, const struct schema *s, yyjson_mut_val **ret,
+                struct err *err);
+/* `json patch ` before what is said of duplicate keys in a JSON patch. */
+const char *write_patch_prefix(const struct op *op);
+
+/* ---- scale.c ---- */
+bool scale_asked(const struct op *op);
+/* The Scale of an object (a tree with resourceVersion) in d. ERR_INTERNAL where spec.replicas is
+ * not there. */
+int scale_of(const struct op *op, yyjson_mut_doc *d, const yyjson_mut_val *obj, struct str rv,
+             yyjson_mut_val **ret, struct err *err);
+/* An update or patch of the Scale: makes w->obj from w->old. *ret_rv as write_decode. */
+int scale_update(struct write *w, struct str *ret_rv, struct err *err);
+void scale_answer(struct write *w, int64_t rev);
+void scale_validate(const struct type_version *v, const yyjson_mut_val *obj, bool status_only,
+                    struct causes *c);
+
+/* ---- deletecollection.c ---- */
+void collection_start(struct op *op);
+
+/* ---- list.c ---- */
+/* The checks of list options that answer 422 together; watch: those of a watch. */
+int list_check_options(const struct list_options *o, bool watch, struct err *err);
+/* The scope and the single name (STR_NULL: none) that a list or watch comes down to, selectors
+ * regarded. */
+void list_narrow(const struct op *op, struct scope *ret_scope, struct str *ret_name);
+
+/* A list without paging or versions, from what is there when its first piece is read: for watches.
+ */
+struct list *list_begin(struct engine *e, struct op *op);
+/* Visits the next piece, some hundred KB, at the list's one revision, *ret_rev. The visitor may
+ * call the store. */
+int list_step(struct list *l, list_visit_fn *visit, void *arg, bool *ret_done, int64_t *ret_rev,
+              struct err *err);
+
+/* ---- continue.c ---- */
+/* The token for going on at key `start` (relative to the prefix) at revision rev; appended. */
+void continue_encode(struct buf *b, struct str start, int64_t rev);
+/* ERR_BAD_REQUEST. *ret_start is in the arena. rev -1: at any revision. */
+int continue_decode(struct arena *a, struct str token, struct str *ret_start, int64_t *ret_rev,
+                    struct err *err);
+
+#endif

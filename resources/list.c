@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lists: everything of a scope that the selectors match, at one revision, in pieces. Where an
+ * object's stamp is current its bytes go from the store into the answer as they are; the items come
+ * first and the list's metadata last, so that nothing is held back. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "resources/engine_priv.h"
+
+enum { SCRATCH_BYTES = 256 * 1024 };
+
+struct list {
+    struct engine *e;
+    struct op *op; /* a reference */
+    struct representation r;
+    struct scope scope;
+    struct str single;    /* the one name that can match; STR_NULL: any */
+    struct str prefix;    /* of the keys in scope; in the op's arena */
+    struct arena scratch; /* of the objects being shown */
+    struct err err;       /* of a visitor */
+    int64_t rev;          /* 0: not known yet, the first piece is read from what is there */
+    struct store_hold *hold;
+    struct buf from; /* the key to go on from */
+    struct buf next; /* the first key after the page, when there is one */
+    bool more, begun, exhausted, selective;
+    uint64_t taken;
+    int64_t limit; /* <= 0: none */
+    /* of one piece */
+    struct buf *out;
+    size_t out_from, max;
+    /* in process */
+    struct piece *pieces, **last_piece;
+};
+
+/* An object copied out of the store for a visitor that may call it. */
+struct piece {
+    struct piece *next;
+    struct str key;
+    struct stored stored;
+};
+
+/* ---- options ---- */
+
+int list_check_options(const struct list_options *o, bool watch, struct err *err)
+{
+    struct arena a;
+    arena_init(&a, 0);
+    struct causes c;
+    causes_init(&c, &a);
+    const struct path *match = PATH_FIELD(NULL, STR("resourceVersionMatch"));
+    if (watch) {
+        if (o->send_initial_events_given && o->match != RV_MATCH_NOT_OLDER) {
+            causes_add(&c, CAUSE_FORBIDDEN, match, NULL,
+                       "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+        }
+        if (o->match != RV_MATCH_UNSET && !o->send_initial_events_given) {
+            causes_add(
+                &c, CAUSE_FORBIDDEN, match, NULL,
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+        }
+        if (o->match == RV_MATCH_EXACT) {
+            yyjson_mut_doc *d = json_doc(&a);
+            causes_add_unsupported(&c, match, yyjson_mut_str(d, "Exact"),
+                                   (const struct str[]){STR("NotOlderThan")}, 1);
+        }
+    } else if (o->match != RV_MATCH_UNSET && !o->resource_version.len) {
+        causes_add(&c, CAUSE_FORBIDDEN, match, NULL,
+                   "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    }
+    if (o->match != RV_MATCH_UNSET && o->continue_token.len) {
+        causes_add(&c, CAUSE_FORBIDDEN, match, NULL,
+                   "resourceVersionMatch is forbidden when continue is provided");
+    }
+    if (!watch && o->match == RV_MATCH_EXACT && str_is(o->resource_version, "0")) {
+        causes_add(&c, CAUSE_FORBIDDEN, match, NULL,
+                   "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+    }
+    if (!watch && o->send_initial_events_given) {
+        causes_add(&c, CAUSE_FORBIDDEN, PATH_FIELD(NULL, STR("sendInitialEvents")), NULL,
+                   "sendInitialEvents is forbidden for list");
+    }
+    int rc = causes_to_err(&c, STR("meta.k8s.io"), STR("ListOptions"), STR(""), err);
+    arena_finish(&a);
+    return rc;
+}
+
+void list_narrow(const struct op *op, struct scope *ret_scope, struct str *ret_name)
+{
+    *ret_scope = op->scope;
+    *ret_name = STR_NULL;
+    if (!op->list.fields) {
+        return;
+    }
+    if (op->type->namespaced && !op->scope.ns.len) {
+        struct str ns = selector_required(op->list.fields, "metadata.namespace");
+        if (ns.len && name_is_dns1123_label(ns)) {
+            ret_scope->ns = ns;
+        }
+    }
+    struct str name = selector_required(op->list.fields, "metadata.name");
+    if (name.len && (!op->type->namespaced || ret_scope->ns.len)) {
+        *ret_name = name;
+    }
+}
+
+/* A page's token, or the revision asked for; leaves rev 0 where the newest will do. */
+static int open_continue(struct list *l, struct err *err)
+{
+    const struct list_options *o = &l->op->list;
+    struct str start = STR_NULL;
+    if (o->resource_version.len && !str_is(o->resource_version, "0")) {
+        return err_set(err, ERR_BAD_REQUEST,
+                       "specifying resource version is not allowed when using continue");
+    }
+    int rc = continue_decode(&l->op->arena, o->continue_token, &start, &l->rev, err);
+    if (rc) {
+        return rc;
+    }
+    buf_add(&l->from, l->prefix);
+    buf_add(&l->from, start);
+    l->rev = l->rev < 0 ? 0 : l->rev;
+    return 0;
+}
+
+static int open_version(struct list *l, struct err *err)
+{
+    const struct list_options *o = &l->op->list;
+    struct str text = o->resource_version;
+    int64_t rv = 0, now = store_revision(l->e->store);
+    const char *why = text.len ? op_parse_rv(text, &rv) : NULL;
+    if (why) {
+        return err_set(err, ERR_BAD_REQUEST,
+                       "invalid resource version: resourceVersion: Invalid value: \"%.*s\": "
+                       "strconv.ParseUint: parsing \"%.*s\": %s",
+                       STR_FMT(text), STR_FMT(text), why);
+    }
+    if (rv > now) {
+        return status_future_version(err, rv, now);
+    }
+    /* A limit with a version and no match asks for that version, as it always did. */
+    bool exact = o->match == RV_MATCH_EXACT || (o->match == RV_MATCH_UNSET && o->limit > 0);
+    l->rev = exact ? rv : 0;
+    return 0;
+}
+
+static int expired(const struct list *l, struct err *err)
+{
+    return l->op->list.continue_token.len
+               ? status_expired(err, "The provided continue parameter is too old to display a "
+                                     "consistent list result. You can "
+                                     "start a new list without the continue parameter.")
+               : status_expired(err, "The resourceVersion for the provided list is too old.");
+}
+
+static int hold_revision(struct list *l, struct err *err)
+{
+    int64_t at;
+    AUTO(err_finish) struct err why = {0};
+    int rc = store_hold(l->e->store, l->rev, &l->hold, &at, &why);
+    return rc == ERR_EXPIRED ? expired(l, err) : rc ? err_move(err, &why) : 0;
+}
+
+static struct list *create(struct engine *e, struct op *op, const struct representation *r)
+{
+    struct list *l = ALLOC(struct list);
+    l->e = e;
+    l->op = op_ref(op);
+    l->r = r ? *r : (struct representation){0};
+    arena_init(&l->scratch, 0);
+    list_narrow(op, &l->scope, &l->single);
+    l->prefix = type_scope_prefix(op->type, l->scope, &op->arena);
+    l->selective = op->list.labels || op->list.fields;
+    l->limit = op->list.limit;
+    return l;
+}
+
+int list_open(struct engine *e, struct op *op, const struct representation *r, struct list **ret,
+              struct err *err)
+{
+    int rc = list_check_options(&op->list, false, err);
+    if (rc) {
+        return rc;
+    }
+    struct list *l = create(e, op, r);
+    rc = op->list.continue_token.len ? open_continue(l, err) : open_version(l, err);
+    if (!rc && l->rev) {
+        int64_t now = store_revision(e->store);
+        rc = l->rev > now ? status_future_version(err, l->rev, now) : hold_revision(l, err);
+    }
+    if (rc) {
+        list_close(l);
+        return rc;
+    }
+    *ret = l;
+    return 0;
+}
+
+void list_close(struct list *l)
+{
+    if (!l) {
+        return;
+    }
+    store_release(l->hold);
+    buf_finish(&l->from);
+    buf_finish(&l->next);
+    err_finish(&l->err);
+    arena_finish(&l->scratch);
+    op_unref(l->op);
+    free(l);
+}
+
+/* ---- items ---- */
+
+static bool matches(struct list *l, const struct stored *s, yyjson_mut_doc **ret_doc, int *ret_rc)
+{
+    const struct op *op = l->op;
+    *ret_rc = 0;
+    if (!l->selective) {
+        return true;
+    }
+    yyjson_mut_doc *d = NULL;
+    if (!op->list.fields) { /* labels are where the bytes have them, whatever their stamp */
+        *ret_rc = json_read_own(&l->scratch, s->value, &d, &l->err);
+        return !*ret_rc &&
+               selector_match_labels(op->list.labels,
+                                     json_get(metadata_of(yyjson_mut_doc_get_root(d)), "labels"));
+    }
+    *ret_rc = represent_decode(op->type, op->version, s, &l->scratch, &d, &l->err);
+    if (*ret_rc) {
+        return false;
+    }
+    *ret_doc = d;
+    return selector_match(op->list.labels, op->list.fields, yyjson_mut_doc_get_root(d));
+}
+
+/* An item of a built-in type's list goes without apiVersion and kind. */
+static int add_bare(struct list *l, const struct stored *s, yyjson_mut_doc *d)
+{
+    const struct type *t = l->op->type;
+    struct buf *b = l->out;
+    if (represent_is_splice(t, l->op->version, s) && s->value.len > t->header.len) {
+        struct str rest = str_skip(s->value, t->header.len);
+        buf_addz(b, "{\"metadata\":{\"resourceVersion\":\"");
+        buf_addi(b, s->rev);
+        buf_addz(b, rest.ptr[0] == '}' ? "\"" : "\",");
+        buf_add(b, rest);
+        return 0;
+    }
+    int rc = d ? 0 : represent_decode(t, l->op->version, s, &l->scratch, &d, &l->err);
+    if (!rc) {
+        yyjson_mut_val *obj = yyjson_mut_doc_get_root(d);
+        json_remove(obj, "apiVersion");
+        json_remove(obj, "kind");
+        json_write(b, obj);
+    }
+    return rc;
+}
+
+static int add_item(struct list *l, const struct stored *s, yyjson_mut_doc *d)
+{
+    const struct op *op = l->op;
+    if (l->r.as == REPRESENT_OBJECT) {
+        return op->type->custom
+                   ? represent_object(l->out, op->type, op->version, s, &l->scratch, &l->err)
+                   : add_bare(l, s, d);
+    }
+    int rc = d ? 0 : represent_decode(op->type, op->version, s, &l->scratch, &d, &l->err);
+    if (rc) {
+        return rc;
+    }
+    if (l->r.as == REPRESENT_PARTIAL) {
+        represent_partial(l->out, yyjson_mut_doc_get_root(d), l->r.v1beta1);
+    } else {
+        represent_row(l->out, op->type, op->version, &l->r, &l->scratch,
+                      yyjson_mut_doc_get_root(d));
+    }
+    return 0;
+}
+
+static void go_on_after(struct list *l, struct str key)
+{
+    l->from.len = 0;
+    buf_add(&l->from, key);
+    buf_addc(&l->from, 0);
+}
+
+static void collect(struct list *l, const struct store_entry *e)
+{
+    struct piece *p = ARENA_NEW(&l->scratch, struct piece);
+    p->key = arena_str(&l->scratch, e->key);
+    p->stored = (struct stored){arena_str(&l->scratch, e->value), e->rev, e->stamp};
+    *l->last_piece = p;
+    l->last_piece = &p->next;
+}
+
+static bool piece_full(const struct list *l)
+{
+    return l->out ? l->out->len - l->out_from >= l->max : l->scratch.total >= l->max;
+}
+
+static int take_entry(void *arg, const struct store_entry *e)
+{
+    struct list *l = arg;
+    const struct stored s = {e->value, e->rev, e->stamp};
+    yyjson_mut_doc *d = NULL;
+    int rc;
+    if (l->out && l->scratch.total > SCRATCH_BYTES) {
+        arena_finish(&l->scratch);
+    }
+    if (!matches(l, &s, &d, &rc)) {
+        return rc;
+    }
+    if (l->limit > 0 && l->taken == (uint64_t)l->limit) {
+        l->more = true;
+        buf_add(&l->next, e->key);
+        return STORE_STOP_BEFORE;
+    }
+    if (l->out) {
+        if (l->taken) {
+            buf_addc(l->out, ',');
+        }
+        rc = add_item(l, &s, d);
+    } else {
+        collect(l, e);
+    }
+    l->taken++;
+    if (!rc && piece_full(l)) {
+        go_on_after(l, e->key);
+        return STORE_STOP;
+    }
+    return rc;
+}
+
+/* ---- reading ---- */
+
+static int read_single(struct list *l, struct err *err)
+{
+    struct store_entry entry;
+    AUTO(blob_unrefp) struct blob *blob = NULL;
+    AUTO(err_finish) struct err why = {0};
+    struct str key = type_key(l->op->type, l->scope, l->single, &l->op->arena);
+    struct str from = buf_str(&l->from);
+    int64_t now = 0;
+    int rc = store_get(l->e->store, key, l->rev, &blob, &entry, &now, &why);
+    l->exhausted = true;
+    if (rc && rc != ERR_NOT_FOUND) {
+        return err_move(err, &why);
+    }
+    l->rev = l->rev ? l->rev : now;
+    if (rc || (from.len && str_cmp(key, from) < 0)) {
+        return 0;
+    }
+    entry.key = key;
+    entry.value = blob_str(blob);
+    rc = take_entry(l, &entry);
+    return rc < 0 ? err_move(err, &l->err) : 0;
+}
+
+static int read_range(struct list *l, struct err *err)
+{
+    struct buf from =
+        l->from; /* stays as it is while the store reads it; the visitor writes the next one */
+    l->from = (struct buf){0};
+    struct store_range r = {
+        .prefix = l->prefix, .from = from.len ? buf_str(&from) : STR_NULL, .at = l->rev};
+    bool more = false;
+    int64_t at = l->rev;
+    AUTO(err_finish) struct err why = {0};
+    int rc = store_range(l->e->store, &r, take_entry, l, &at, &more, &why);
+    buf_finish(&from);
+    if (rc) {
+        return l->err.code         ? err_move(err, &l->err)
+               : rc == ERR_EXPIRED ? expired(l, err)
+                                   : err_move(err, &why);
+    }
+    l->rev = at;
+    l->exhausted = l->more || !more || !l->from.len;
+    return l->exhausted || l->hold ? 0 : hold_revision(l, err);
+}
+
+static int read_piece(struct list *l, struct err *err)
+{
+    return l->single.ptr ? read_single(l, err) : read_range(l, err);
+}
+
+/* ---- the frame ---- */
+
+static void add_head(struct list *l)
+{
+    const struct op *op = l->op;
+    const char *meta_version = l->r.v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
+    struct buf *b = l->out;
+    switch (l->r.as) {
+    case REPRESENT_TABLE:
+        buf_printf(b, "{\"kind\":\"Table\",\"apiVersion\":\"%s\",", meta_version);
+        represent_columns(b, op->type, op->version);
+        buf_addz(b, ",\"rows\":[");
+        return;
+    case REPRESENT_PARTIAL:
+        buf_printf(b, "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"%s\",\"items\":[",
+                   meta_version);
+        return;
+    case REPRESENT_OBJECT:
+        buf_printf(b, "{\"kind\":\"%.*s\",\"apiVersion\":\"%.*s\",\"items\":[",
+                   STR_FMT(op->type->list_kind), STR_FMT(op->version->api_version));
+        return;
+    }
+}
+
+static int add_tail(struct list *l, struct err *err)
+{
+    struct buf *b = l->out;
+    buf_addz(b, "],\"metadata\":{\"resourceVersion\":\"");
+    buf_addi(b, l->rev);
+    buf_addc(b, '"');
+    if (l->more) {
+        int64_t rest = 0;
+        if (!l->selective) {
+            struct store_range r = {.prefix = l->prefix, .from = buf_str(&l->next), .at = l->rev};
+            int rc = store_count(l->e->store, &r, &rest, err);
+            if (rc) {
+                return rc;
+            }
+        }
+        buf_addz(b, ",\"continue\":\"");
+        continue_encode(b, str_skip(buf_str(&l->next), l->prefix.len), l->rev);
+        buf_addc(b, '"');
+        if (rest) {
+            buf_addz(b, ",\"remainingItemCount\":");
+            buf_addi(b, rest);
+        }
+    } else if (l->op->type->custom && l->r.as == REPRESENT_OBJECT) {
+        buf_addz(b, ",\"continue\":\"\"");
+    }
+    buf_addz(b, "}}");
+    return 0;
+}
+
+int list_next(struct list *l, struct buf *b, size_t max, bool *ret_done, struct err *err)
+{
+    l->out = b;
+    l->out_from = b->len;
+    l->max = max;
+    if (!l->begun) {
+        add_head(l);
+        l->begun = true;
+    }
+    int rc = l->exhausted ? 0 : read_piece(l, err);
+    if (!rc && l->exhausted) {
+        rc = add_tail(l, err);
+    }
+    arena_finish(&l->scratch);
+    if (rc) {
+        b->len = l->out_from;
+        return rc;
+    }
+    *ret_done = l->exhausted;
+    return 0;
+}
+
+/* ---- in process ---- */
+
+static int visit_pieces(struct list *l, list_visit_fn *visit, void *arg)
+{
+    int rc = 0;
+    for (struct piece *p = l->pieces; p && !rc; p = p->next) {
+        struct str ns = STR_NULL, name = STR_NULL;
+        if (type_key_parse(l->op->type, p->key, &ns, &name)) {
+            rc = visit(arg, ns, name, &p->stored);
+        }
+    }
+    return rc;
+}
+
+struct list *list_begin(struct engine *e, struct op *op)
+{
+    struct list *l = create(e, op, NULL);
+    l->limit = 0;
+    return l;
+}
+
+int list_step(struct list *l, list_visit_fn *visit, void *arg, bool *ret_done, int64_t *ret_rev,
+              struct err *err)
+{
+    l->max = LIMIT_LIST_SLICE_BYTES;
+    l->pieces = NULL;
+    l->last_piece = &l->pieces;
+    int rc = read_piece(l, err);
+    rc = rc ? rc : visit_pieces(l, visit, arg);
+    arena_finish(&l->scratch);
+    if (!rc) {
+        *ret_done = l->exhausted;
+        *ret_rev = l->rev;
+    }
+    return rc;
+}
+
+int list_visit(struct engine *e, struct op *op, list_visit_fn *visit, void *arg, int64_t *ret_rev,
+               struct err *err)
+{
+    struct list *l = NULL;
+    int64_t rev = 0;
+    bool done = false;
+    int rc = list_open(e, op, NULL, &l, err);
+    while (!rc && !done) {
+        rc = list_step(l, visit, arg, &done, &rev, err);
+    }
+    list_close(l);
+    if (!rc && ret_rev) {
+        *ret_rev = rev;
+    }
+    return rc;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading one object. */
+#include "resources/engine_priv.h"
+
+/* The resourceVersion of a get: whatever is newest will do, unless it lies ahead of the store. */
+static int check_rv(const struct op *op, struct err *err)
+{
+    struct str text = op->list.resource_version;
+    if (!text.len) {
+        return 0;
+    }
+    int64_t rv = 0, now = store_revision(op->engine->store);
+    const char *why = op_parse_rv(text, &rv);
+    if (why) {
+        return err_set(
+            err, ERR_UNKNOWN_500,
+            "resourceVersion: Invalid value: \"%.*s\": strconv.ParseUint: parsing \"%.*s\": %s",
+            STR_FMT(text), STR_FMT(text), why);
+    }
+    return rv > now ? status_future_version(err, rv, now) : 0;
+}
+
+static int read_scale(struct op *op, const struct stored *s, struct err *err)
+{
+    yyjson_mut_doc *d = NULL;
+    int rc = represent_decode(op->type, op->version, s, &op->arena, &d, err);
+    if (rc) {
+        return rc;
+    }
+    yyjson_mut_val *obj = yyjson_mut_doc_get_root(d), *scale = NULL;
+    rc = scale_of(op, d, obj, json_get_str(metadata_of(obj), "resourceVersion"), &scale, err);
+    if (rc) {
+        return rc;
+    }
+    op->answer.doc = d;
+    op->answer.value = scale;
+    return 0;
+}
+
+int read_object(struct op *op, struct err *err)
+{
+    int rc = op->list.resource_version.len ? check_rv(op, err) : 0;
+    if (rc) {
+        return rc;
+    }
+    struct store_entry entry;
+    struct blob *blob = NULL;
+    struct err why = {0};
+    rc = store_get(op->engine->store, type_key(op->type, op->scope, op->name, &op->arena), 0, &blob,
+                   &entry, NULL, &why);
+    if (rc) {
+        if (rc == ERR_NOT_FOUND) {
+            rc = status_not_found(&why, op->type, op->name);
+        }
+        err_move(err, &why);
+        return rc;
+    }
+    op->answer.http_status = 200;
+    op->answer.blob = blob;
+    if (scale_asked(op)) {
+        return read_scale(op, &(struct stored){blob_str(blob), entry.rev, entry.stamp}, err);
+    }
+    op->answer.stored = true;
+    op->answer.rev = entry.rev;
+    op->answer.stamp = entry.stamp;
+    return 0;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Catching up: reading from the store what the ring does not hold, the initial objects or the log,
+ * into a watcher's queue. Runs on the pool, a slice at a time. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "resources/watch_priv.h"
+
+struct watch_item *watch_item_create(enum watch_event_type type, struct str key)
+{
+    struct watch_item *i = alloc_zero(sizeof(*i) + key.len);
+    i->type = type;
+    i->key_len = key.len;
+    if (key.len) {
+        memcpy(i->key, key.ptr, key.len);
+    }
+    return i;
+}
+
+void watch_item_free(struct watch_item *i)
+{
+    blob_unref(i->line);
+    blob_unref(i->blob);
+    err_finish(&i->err);
+    free(i);
+}
+
+void watch_queue(struct watcher *w, struct watch_item *i)
+{
+    *w->last = i;
+    w->last = &i->next;
+}
+
+static void queue_line(struct watcher *w, struct blob *line)
+{
+    if (line) {
+        struct watch_item *i = watch_item_create(WATCH_ADDED, STR_NULL);
+        i->line = line;
+        watch_queue(w, i);
+    }
+}
+
+void watch_fail(struct watcher *w, struct err *err)
+{
+    w->mode = WATCH_MODE_ENDED;
+    if (w->encoded) {
+        queue_line(w, watch_line_error(err));
+        return;
+    }
+    struct watch_item *i = watch_item_create(WATCH_ERROR, STR_NULL);
+    err_move(&i->err, err);
+    watch_queue(w, i);
+}
+
+/* ---- the initial objects ---- */
+
+static int add_initial(void *arg, struct str ns, struct str name, const struct stored *s)
+{
+    struct watcher *w = arg;
+    if (w->encoded) {
+        queue_line(w, watch_line(w, WATCH_ADDED, s));
+        return 0;
+    }
+    struct arena a;
+    arena_init(&a, 0);
+    struct watch_item *i = watch_item_create(
+        WATCH_ADDED, type_key(w->type, (struct scope){w->op->scope.workspace, ns}, name, &a));
+    arena_finish(&a);
+    i->blob = blob_create(s->value);
+    i->rev = s->rev;
+    i->stamp = s->stamp;
+    watch_queue(w, i);
+    return 0;
+}
+
+static void end_initial(struct watcher *w)
+{
+    list_close(take(&w->list));
+    w->mode = WATCH_MODE_ATTACH;
+    if (!w->initial_end) {
+        return;
+    }
+    if (w->encoded) {
+        queue_line(w, watch_line_bookmark(w, w->rev, true));
+    } else {
+        struct watch_item *i = watch_item_create(WATCH_BOOKMARK, STR_NULL);
+        i->rev = w->rev;
+        watch_queue(w, i);
+    }
+}
+
+static void read_initial(struct watcher *w)
+{
+    AUTO(err_finish) struct err err = {0};
+    bool done = false;
+    if (list_step(w->list, add_initial, w, &done, &w->rev, &err)) {
+        watch_fail(w, &err);
+    } else if (done) {
+        end_initial(w);
+    }
+}
+
+/* ---- the log ---- */
+
+struct log_reader {
+    struct watcher *w;
+    struct watch_entry
+        *entry; /* the event as the ring would hold it, for judging; made anew for each */
+    size_t bytes;
+};
+
+static void queue_event(struct watcher *w, struct watch_entry *e, enum watch_event_type type)
+{
+    if (w->encoded) {
+        queue_line(w, watch_entry_line(w, e, type));
+        return;
+    }
+    bool old = type == WATCH_DELETED;
+    struct watch_item *i = watch_item_create(type, str_make(e->key, e->key_len));
+    i->blob = blob_ref(old ? e->prev : e->value);
+    i->rev = e->rev;
+    i->stamp = old ? e->prev_stamp : e->stamp;
+    watch_queue(w, i);
+}
+
+static int add_change(void *arg, const struct store_event *event)
+{
+    struct log_reader *l = arg;
+    struct watcher *w = l->w;
+    enum watch_event_type type;
+    if (watch_in_scope(w, event->key)) {
+        struct watch_entry *e = watch_entry_create(w->view->ring, event);
+        if (watch_judge(w, e, &type)) {
+            queue_event(w, e, type);
+        }
+        l->bytes += atomic_load(&e->bytes);
+        watch_entry_unref(e);
+    }
+    return l->bytes >= LIMIT_WATCH_GATHER_BYTES ? STORE_STOP : 0;
+}
+
+static void read_log(struct watcher *w)
+{
+    enum { SLICE_EVENTS = 1000 };
+    struct store *s = w->op->engine->store;
+    struct log_reader l = {.w = w};
+    AUTO(err_finish) struct err err = {0};
+    int64_t to = w->rev;
+    /* A single key may be the prefix of others, which add_change passes over. */
+    int rc = store_changes(s, w->prefix, w->rev, SLICE_EVENTS, add_change, &l, &to, &err);
+    if (rc == ERR_EXPIRED) {
+        status_expired(&err, "too old resource version: %lld (%lld)", (long long)w->rev,
+                       (long long)store_floor(s));
+    }
+    if (rc) {
+        watch_fail(w, &err);
+        return;
+    }
+    w->rev = to > w->rev ? to : w->rev;
+    w->mode = WATCH_MODE_ATTACH;
+}
+
+void watch_catch_up(struct watcher *w)
+{
+    watch_refresh_type(w);
+    if (w->mode == WATCH_MODE_INITIAL) {
+        read_initial(w);
+    } else if (w->mode == WATCH_MODE_LOG) {
+        read_log(w);
+    }
+}

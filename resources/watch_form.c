@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events: what selectors see of them and the lines they are encoded to, each made by the first
+ * reader who needs it and kept beside the event. Readers race without locks: what is made second is
+ * thrown away. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "resources/watch_priv.h"
+
+enum { LABELS_CHUNK = 256 };
+
+/* ---- entries ---- */
+
+static size_t blob_bytes(const struct blob *b)
+{
+    return b ? sizeof(*b) + b->len : 0;
+}
+
+static void account(struct watch_entry *e, size_t bytes)
+{
+    atomic_fetch_add_explicit(&e->bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&e->ring->bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&e->ring->hub->bytes, bytes, memory_order_relaxed);
+}
+
+struct watch_entry *watch_entry_create(struct watch_ring *ring, const struct store_event *e)
+{
+    struct watch_entry *n = alloc_zero(sizeof(*n) + e->key.len);
+    atomic_init(&n->refs, 1);
+    n->ring = ring;
+    n->rev = e->rev;
+    n->stamp = e->stamp;
+    n->prev_stamp = e->prev_stamp;
+    n->value = e->deleted ? NULL : blob_ref(e->value);
+    n->prev = blob_ref(e->prev);
+    n->key_len = e->key.len;
+    memcpy(n->key, e->key.ptr, e->key.len);
+    account(n, sizeof(*n) + e->key.len + blob_bytes(n->value) + blob_bytes(n->prev));
+    return n;
+}
+
+struct watch_entry *watch_entry_ref(struct watch_entry *e)
+{
+    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+    return e;
+}
+
+static void parsed_free(struct watch_parsed *p)
+{
+    type_unref(p->type);
+    arena_finish(&p->arena);
+    free(p);
+}
+
+static void form_free(struct watch_form *f)
+{
+    type_unref(f->type);
+    blob_unref(f->line);
+    free(f);
+}
+
+void watch_entry_unref(struct watch_entry *e)
+{
+    if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    size_t bytes = atomic_load(&e->bytes);
+    atomic_fetch_sub_explicit(&e->ring->bytes, bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&e->ring->hub->bytes, bytes, memory_order_relaxed);
+    for (struct watch_form *f = atomic_load(&e->forms), *next; f; f = next) {
+        next = f->next;
+        form_free(f);
+    }
+    for (struct watch_parsed *p = atomic_load(&e->parsed), *next; p; p = next) {
+        next = p->next;
+        parsed_free(p);
+    }
+    blob_unref(e->value);
+    blob_unref(e->prev);
+    free(e);
+}
+
+/* ---- what selectors see ---- */
+
+bool watch_in_scope(const struct watcher *w, struct str key)
+{
+    return w->exact ? str_eq(key, w->prefix) : str_starts(key, w->prefix);
+}
+
+static yyjson_mut_val *labels_of(struct arena *a, const struct blob *b)
+{
+    struct arena scratch;
+    arena_init(&scratch, 0);
+    yyjson_mut_doc *d = NULL;
+    yyjson_mut_val *labels = NULL;
+    if (b && !json_read_own(&scratch, blob_str(b), &d, NULL)) {
+        yyjson_mut_val *obj = yyjson_mut_doc_get_root(d);
+        labels = json_get(metadata_of(obj), "labels");
+        labels = labels ? json_copy(json_doc(a), labels) : NULL;
+    }
+    arena_finish(&scratch);
+    return labels;
+}
+
+static yyjson_mut_val *whole_of(struct watch_parsed *p, const struct blob *b, int64_t rev,
+                                uint64_t stamp)
+{
+    yyjson_mut_doc *d = NULL;
+    const struct stored s = {blob_str(b), rev, stamp};
+    return b && !represent_decode(p->type, p->version, &s, &p->arena, &d, NULL)
+               ? yyjson_mut_doc_get_root(d)
+               : NULL;
+}
+
+static struct watch_parsed *parse(struct watcher *w, struct watch_entry *e, bool labels_only)
+{
+    struct watch_parsed *p = ALLOC(struct watch_parsed);
+    arena_init(&p->arena, LABELS_CHUNK);
+    p->type = type_ref(w->type);
+    if (labels_only) {
+        p->now = labels_of(&p->arena, e->value);
+        p->was = labels_of(&p->arena, e->prev);
+    } else {
+        p->version = w->version;
+        p->now = whole_of(p, e->value, e->rev, e->stamp);
+        p->was = whole_of(p, e->prev, e->rev, e->prev_stamp);
+    }
+    return p;
+}
+
+static struct watch_parsed *find_parsed(struct watch_parsed *p, const struct watcher *w,
+                                        bool labels_only)
+{
+    while (p && !(labels_only ? !p->version : p->type == w->type && p->version == w->version)) {
+        p = p->next;
+    }
+    return p;
+}
+
+static struct watch_parsed *parsed(struct watcher *w, struct watch_entry *e, bool labels_only)
+{
+    struct watch_parsed *head = atomic_load_explicit(&e->parsed, memory_order_acquire);
+    struct watch_parsed *p = find_parsed(head, w, labels_only);
+    if (p) {
+        return p;
+    }
+    p = parse(w, e, labels_only);
+    do {
+        struct watch_parsed *other = find_parsed(head, w, labels_only);
+        if (other) {
+            parsed_free(p);
+            return other;
+        }
+        p->next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&e->parsed, &head, p, memory_order_acq_rel,
+                                                    memory_order_acquire));
+    account(e, sizeof(*p) + p->arena.total);
+    return p;
+}
+
+bool watch_judge(struct watcher *w, struct watch_entry *e, enum watch_event_type *ret)
+{
+    bool now = e->value, was = e->prev;
+    if (w->selective) {
+        const struct list_options *o = &w->op->list;
+        bool labels_only = !o->fields;
+        struct watch_parsed *p = parsed(w, e, labels_only);
+        if (labels_only) {
+            now = now && selector_match_labels(o->labels, p->now);
+            was = was && selector_match_labels(o->labels, p->was);
+        } else {
+            now = now && p->now && selector_match(o->labels, o->fields, p->now);
+            was = was && p->was && selector_match(o->labels, o->fields, p->was);
+        }
+    }
+    *ret = now ? (was ? WATCH_MODIFIED : WATCH_ADDED) : WATCH_DELETED;
+    return now || was;
+}
+
+/* ---- lines ---- */
+
+static const char *const type_names[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"};
+
+static void begin_line(struct buf *b, enum watch_event_type type)
+{
+    buf_addz(b, "{\"type\":\"");
+    buf_addz(b, type_names[type]);
+    buf_addz(b, "\",\"object\":");
+}
+
+static struct blob *end_line(struct buf *b)
+{
+    buf_addz(b, "}\n");
+    return blob_create(buf_str(b));
+}
+
+static int add_object(struct buf *b, struct watcher *w, const struct stored *s, bool columns)
+{
+    if (w->r.as == REPRESENT_OBJECT && represent_is_splice(w->type, w->version, s)) {
+        represent_splice(b, w->type, s);
+        return 0;
+    }
+    struct arena a;
+    arena_init(&a, 0);
+    yyjson_mut_doc *d = NULL;
+    int rc = represent_decode(w->type, w->version, s, &a, &d, NULL);
+    yyjson_mut_val *obj = rc ? NULL : yyjson_mut_doc_get_root(d);
+    if (!rc && w->r.as == REPRESENT_OBJECT) {
+        json_write(b, obj);
+    } else if (!rc && w->r.as == REPRESENT_PARTIAL) {
+        represent_partial(b, obj, w->r.v1beta1);
+    } else if (!rc) {
+        represent_table(b, w->type, w->version, &w->r, obj, columns, STR_NULL);
+    }
+    arena_finish(&a);
+    return rc;
+}
+
+static struct blob *make_line(struct watcher *w, enum watch_event_type type, const struct stored *s,
+                              bool columns)
+{
+    AUTO(buf_finish) struct buf b = {0};
+    buf_reserve(&b, s->value.len + 128);
+    begin_line(&b, type);
+    return add_object(&b, w, s, columns) ? NULL : end_line(&b);
+}
+
+/* Only the first event of a Table watch has columns. */
+static bool takes_columns(const struct watcher *w)
+{
+    return w->r.as == REPRESENT_TABLE && !w->columns_given;
+}
+
+struct blob *watch_line(struct watcher *w, enum watch_event_type type, const struct stored *s)
+{
+    struct blob *line = make_line(w, type, s, takes_columns(w));
+    w->columns_given |= line != NULL;
+    return line;
+}
+
+static unsigned form_key(const struct watcher *w, enum watch_event_type type)
+{
+    return (unsigned)type | (unsigned)w->r.as << 3 | (unsigned)w->r.include << 5 |
+           (unsigned)w->r.v1beta1 << 7 | (unsigned)takes_columns(w) << 8;
+}
+
+static struct watch_form *find_form(struct watch_form *f, const struct watcher *w, unsigned key)
+{
+    while (f && (f->key != key || f->version != w->version || f->type != w->type)) {
+        f = f->next;
+    }
+    return f;
+}
+
+static struct watch_form *make_form(struct watcher *w, struct watch_entry *e,
+                                    enum watch_event_type type, unsigned key)
+{
+    bool old = type == WATCH_DELETED;
+    const struct stored s = {blob_str(old ? e->prev : e->value), e->rev,
+                             old ? e->prev_stamp : e->stamp};
+    struct blob *line = make_line(w, type, &s, takes_columns(w));
+    if (!line) {
+        return NULL;
+    }
+    struct watch_form *f = ALLOC(struct watch_form);
+    f->type = type_ref(w->type);
+    f->version = w->version;
+    f->key = key;
+    f->line = line;
+    return f;
+}
+
+struct blob *watch_entry_line(struct watcher *w, struct watch_entry *e, enum watch_event_type type)
+{
+    unsigned key = form_key(w, type);
+    struct watch_form *head = atomic_load_explicit(&e->forms, memory_order_acquire);
+    struct watch_form *f = find_form(head, w, key);
+    if (!f) {
+        struct watch_form *mine = f = make_form(w, e, type, key);
+        if (!mine) {
+            return NULL;
+        }
+        do {
+            f = find_form(head, w, key);
+            mine->next = head;
+        } while (!f && !atomic_compare_exchange_weak_explicit(
+                           &e->forms, &head, mine, memory_order_acq_rel, memory_order_acquire));
+        if (f) {
+            form_free(mine);
+        } else {
+            f = mine;
+            account(e, sizeof(*f) + blob_bytes(f->line));
+        }
+    }
+    w->columns_given = true;
+    return blob_ref(f->line);
+}
+
+struct blob *watch_line_bookmark(struct watcher *w, int64_t rev, bool initial_end)
+{
+    AUTO(buf_finish) struct buf b = {0};
+    const char *meta = w->r.v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
+    begin_line(&b, WATCH_BOOKMARK);
+    if (w->r.as == REPRESENT_OBJECT) {
+        buf_printf(&b, "{\"kind\":\"%.*s\",\"apiVersion\":\"%.*s\"", STR_FMT(w->type->kind),
+                   STR_FMT(w->version->api_version));
+    } else {
+        buf_printf(&b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\"",
+                   w->r.as == REPRESENT_TABLE ? "Table" : "PartialObjectMetadata", meta);
+    }
+    buf_printf(&b, ",\"metadata\":{\"resourceVersion\":\"%lld\"", (long long)rev);
+    if (initial_end) {
+        buf_addz(&b, ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}");
+    }
+    buf_addz(&b, w->r.as == REPRESENT_TABLE ? "},\"rows\":[]}" : "}}");
+    return end_line(&b);
+}
+
+struct blob *watch_line_error(const struct err *err)
+{
+    AUTO(buf_finish) struct buf b = {0};
+    begin_line(&b, WATCH_ERROR);
+    status_write(&b, err);
+    return end_line(&b);
+}
