@@ -64,6 +64,9 @@ struct call {
     uint64_t begun_ns;
     int status;               /* of the answer, for log and metrics; 0: not answered yet */
     size_t bytes;             /* of the answer */
+    struct str *warnings;     /* texts of Warning headers */
+    size_t n_warnings, cap_warnings;
+    void (*resume)(struct call *c); /* what call_resume posted */
     void *priv;
 };
 

@@ -85,11 +85,14 @@ typedef void http_task_fn(void *arg);
 bool http_post(struct http_loop *l, http_task_fn *fn, void *arg);
 /* Calls fn every interval until the loop stops. On the loop's thread or before start. */
 void http_loop_every(struct http_loop *l, unsigned interval_ms, http_task_fn *fn, void *arg);
+/* Calls fn once after about ms. On the loop's thread. Dropped when the loop stops. */
+void http_loop_after(struct http_loop *l, unsigned ms, http_task_fn *fn, void *arg);
 /* Calls fn once on the next turn of the loop, after pending I/O. */
 void http_loop_soon(struct http_loop *l, http_task_fn *fn, void *arg);
 size_t http_loops(struct http_server *s);
 struct http_loop *http_loop_at(struct http_server *s, size_t i);
 size_t http_loop_index(const struct http_loop *l);
+void *http_loop_server_arg(const struct http_loop *l); /* the handler_arg of its server */
 /* A slot for the layer above, one a loop. */
 void http_loop_set_user(struct http_loop *l, void *user);
 void *http_loop_user(const struct http_loop *l);
@@ -105,6 +108,8 @@ struct http_options {
     http_handler_fn *handler;
     void *handler_arg;
     http_task_fn *loop_begin, *loop_end; /* called on each loop's thread with the loop, before and after it serves; may be NULL */
+    /* Asked by a loop that stops, once its connections are closed: whether messages are still to come. It waits for up to 30 s. */
+    bool (*loop_busy)(struct http_loop *l);
     struct metrics *metrics;
 };
 

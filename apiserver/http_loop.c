@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-enum { TICK_MS = 1000, CLOSE_MS = 2000, WAIT_MS = 10000 };
+enum { TICK_MS = 1000, CLOSE_MS = 2000, BUSY_MS = 30000, WAIT_MS = 10000 };
 
 /* h2o keeps up to 16 chunks of each size in thread-local lists, which nothing frees when a loop's
  * thread ends. Everything else that a loop allocates it gives back, so no other leak of a
@@ -93,21 +93,38 @@ static void run_soon(struct http_loop *l)
     }
 }
 
-void http_loop_every(struct http_loop *l, unsigned interval_ms, http_task_fn *fn, void *arg)
+static void add_timer(struct http_loop *l, unsigned ms, unsigned interval_ms, http_task_fn *fn, void *arg)
 {
     l->timers = alloc_resize(l->timers, (l->n_timers + 1) * sizeof(*l->timers));
     uint64_t now = l->ev ? h2o_now(l->ev) : 0; /* before start: due at once */
-    l->timers[l->n_timers++] = (struct http_timer){interval_ms, now + interval_ms, fn, arg};
+    l->timers[l->n_timers++] = (struct http_timer){interval_ms, now + ms, fn, arg};
 }
 
+void http_loop_every(struct http_loop *l, unsigned interval_ms, http_task_fn *fn, void *arg)
+{
+    add_timer(l, interval_ms, interval_ms, fn, arg);
+}
+
+void http_loop_after(struct http_loop *l, unsigned ms, http_task_fn *fn, void *arg)
+{
+    add_timer(l, ms, 0, fn, arg);
+}
+
+/* Timers are few: a loop's tick, its watches' passes and ends. */
 static void run_timers(struct http_loop *l)
 {
     uint64_t now = h2o_now(l->ev);
     for (size_t i = 0; i < l->n_timers; i++) {
-        if (l->timers[i].due_ms <= now) {
-            l->timers[i].due_ms = now + l->timers[i].interval_ms;
-            l->timers[i].fn(l->timers[i].arg);
+        struct http_timer t = l->timers[i];
+        if (t.due_ms > now) {
+            continue;
         }
+        if (t.interval_ms) {
+            l->timers[i].due_ms = now + t.interval_ms;
+        } else {
+            l->timers[i--] = l->timers[--l->n_timers];
+        }
+        t.fn(t.arg);
     }
 }
 
@@ -188,6 +205,10 @@ static void loop_close(struct http_loop *l)
         }
     }
     close_connections(l);
+    uint64_t until = h2o_now(l->ev) + BUSY_MS;
+    while (s->o.loop_busy && s->o.loop_busy(l) && h2o_now(l->ev) < until) {
+        turn(l, 10);
+    }
     if (s->o.loop_end) {
         s->o.loop_end(l);
     }
@@ -260,6 +281,11 @@ struct http_loop *http_loop_at(struct http_server *s, size_t i)
 size_t http_loop_index(const struct http_loop *l)
 {
     return l->index;
+}
+
+void *http_loop_server_arg(const struct http_loop *l)
+{
+    return l->server->o.handler_arg;
 }
 
 void http_loop_set_user(struct http_loop *l, void *user)

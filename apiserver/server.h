@@ -26,6 +26,8 @@ int server_start(struct server *s, struct err *err);
 const char *server_address(const struct server *s, size_t i);
 /* Reads the certificate files again, for new connections. */
 int server_reload(struct server *s, struct err *err);
+/* Loads the certificate files again, for new connections. */
+int server_reload(struct server *s, struct err *err);
 /* Drains: accepts nothing new, ends watches cleanly, answers what is in flight (up to deadline_ms), stops the loops. */
 void server_stop(struct server *s, unsigned deadline_ms);
 void server_destroy(struct server *s);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decoding of bodies; the texts follow the reference's serializers and transformDecodeError. */
+#include "apiserver/body.h"
+
+#include "apiserver/negotiate.h"
+#include "base/cleanup.h"
+#include "base/crypto.h"
+#include "base/limits.h"
+#include "base/yaml.h"
+#include "resources/status.h"
+
+enum { SUMMARY_BYTES = 30 };
+
+int body_check(const struct call *c, struct err *err)
+{
+    switch (c->http->body_state) {
+    case HTTP_BODY_TOO_LARGE:
+        return status_too_large(err, "limit is %u", LIMIT_BODY_BYTES);
+    case HTTP_BODY_NO_MEMORY:
+        err_set(err, ERR_TOO_MANY, "too many large requests at once, please try again later");
+        err->retry_after = 1;
+        return ERR_TOO_MANY;
+    case HTTP_BODY_OK:
+        break;
+    }
+    return 0;
+}
+
+/* The beginning of a body as the reference shows it in an error. */
+static void add_summary(struct buf *b, struct str body)
+{
+    struct str head = str_make(body.ptr, body.len < SUMMARY_BYTES ? body.len : SUMMARY_BYTES);
+    if (!body.len) {
+        buf_addz(b, "<empty>");
+    } else if (body.ptr[0] == '{') {
+        buf_add(b, head);
+    } else {
+        crypto_hex(b, (const unsigned char *)head.ptr, head.len);
+    }
+    buf_addz(b, head.len < body.len ? " ..." : "");
+}
+
+static int decode(struct call *c, struct op *op, enum media media, yyjson_mut_doc **ret, struct err *err)
+{
+    struct str body = c->http->body;
+    return media == MEDIA_YAML ? yaml_read(&op->arena, body, ret, &op->duplicates, err)
+                               : json_read(&op->arena, body, ret, &op->duplicates, err);
+}
+
+static int unrecognized(struct str kind, enum media media, struct str body, const struct err *why, struct err *err)
+{
+    AUTO(buf_finish) struct buf b = {0};
+    add_summary(&b, body);
+    return err_set(err, ERR_BAD_REQUEST, "the object provided is unrecognized (must be of type %.*s): %s%s (%.*s)",
+                   STR_FMT(kind), media == MEDIA_JSON ? "couldn't get version/kind; json parse error: " : "",
+                   err_message(why), STR_FMT(buf_str(&b)));
+}
+
+int body_read_object(struct call *c, struct op *op, struct str kind, struct err *err)
+{
+    enum media media;
+    int r = negotiate_body(c, &media, err);
+    r = r < 0 ? r : body_check(c, err);
+    if (r < 0) {
+        return r;
+    }
+    AUTO(err_finish) struct err why = {0};
+    if (decode(c, op, media, &op->body, &why) < 0) {
+        return unrecognized(kind, media, c->http->body, &why, err);
+    }
+    http_body_release(c->http);
+    return 0;
+}
+
+int body_read_patch(struct call *c, struct op *op, struct err *err)
+{
+    enum media media = op->patch == PATCH_APPLY ? MEDIA_YAML : MEDIA_JSON;
+    int r = body_check(c, err);
+    if (r < 0) {
+        return r;
+    }
+    AUTO(err_finish) struct err why = {0};
+    if (decode(c, op, media, &op->body, &why) < 0) {
+        return media == MEDIA_YAML ? err_set(err, ERR_BAD_REQUEST, "error encoding patch: %s", err_message(&why))
+                                   : err_set(err, ERR_BAD_REQUEST, "invalid JSON patch");
+    }
+    http_body_release(c->http);
+    return 0;
+}
+
+int body_read_delete(struct call *c, struct op *op, yyjson_mut_val **ret, struct err *err)
+{
+    enum media media;
+    *ret = NULL;
+    int r = body_check(c, err);
+    if (r < 0 || !c->http->body.len) {
+        return r;
+    }
+    r = negotiate_body(c, &media, err);
+    if (r < 0) {
+        return r;
+    }
+    yyjson_mut_doc *doc = NULL;
+    AUTO(err_finish) struct err why = {0};
+    if (decode(c, op, media, &doc, &why) < 0) {
+        return err_set(err, ERR_BAD_REQUEST, "%s%s",
+                       media == MEDIA_JSON ? "couldn't get version/kind; json parse error: " : "", err_message(&why));
+    }
+    op->duplicates = (struct json_duplicates){0};
+    *ret = yyjson_mut_doc_get_root(doc);
+    return 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the API server keeps for each event loop: caches of published state, its watchers, its series. Only its loop's thread touches it. */
+#ifndef APISERVER_LOOP_H
+#define APISERVER_LOOP_H
+
+#include <stdatomic.h>
+
+#include "apiserver/call.h"
+#include "resources/watch.h"
+
+enum { LOOP_SERIES = 512 };
+
+/* The series of a kind of request, found again by a hash of its labels. */
+struct loop_series {
+    uint64_t hash;
+    struct metric *total, *seconds;
+};
+
+/* The watches of a loop; rest_watch.c's own. */
+struct rest_watch;
+struct loop_watches {
+    struct watch_group *group;
+    struct rest_watch *first;      /* all */
+    struct rest_watch **dirty;     /* with something to do, in order */
+    size_t n_dirty, cap_dirty, at; /* at: the next of them */
+    size_t n;
+    uint64_t last_pass_ns;
+    int64_t next_end_ms; /* when the first of them ends; 0: no timer is set */
+    bool pass_due, slice_due, stopping;
+    struct blob **gathered; /* scratch */
+    size_t n_gathered, cap_gathered;
+};
+
+struct loop_state {
+    struct server *server;
+    struct http_loop *http;
+    struct published_cache types;
+    struct loop_watches watches;
+    struct loop_series series[LOOP_SERIES];
+    _Atomic int reading, mutating, watching; /* calls in progress */
+};
+
+/* On the loop's thread, as is loop_close; calls that are still with the engine keep pointing at the state until loop_destroy. */
+struct loop_state *loop_create(struct server *s, struct http_loop *http);
+void loop_close(struct loop_state *l);
+void loop_destroy(struct loop_state *l);
+/* The state of the loop whose thread this is; NULL on other threads. */
+struct loop_state *loop_current(void);
+
+/* rest_watch.c */
+void loop_watches_init(struct loop_state *l);
+void loop_watches_finish(struct loop_state *l);
+/* Ends all watches cleanly. */
+void loop_watches_stop(struct loop_state *l);
+
+#endif

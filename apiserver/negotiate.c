@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Content negotiation as the reference's endpoints/handlers/negotiation does it, for JSON and YAML. */
+#include "apiserver/negotiate.h"
+
+#include <strings.h>
+
+#include "apiserver/clauses.h"
+#include "apiserver/route.h"
+#include "base/quote.h"
+#include "resources/status.h"
+
+#define JSON_TYPE "application/json"
+#define YAML_TYPE "application/yaml"
+
+/* ---- answers ---- */
+
+static bool is_meta(const struct clause *k)
+{
+    return str_is(k->group, "meta.k8s.io") && (str_is(k->version, "v1") || str_is(k->version, "v1beta1"));
+}
+
+/* Whether the clause asks for a form that exists; none asked for is one. */
+static bool form_of(const struct clause *k, struct representation *r)
+{
+    *r = (struct representation){.as = REPRESENT_OBJECT};
+    if (!k->as.ptr && !k->group.ptr && !k->version.ptr) {
+        return true;
+    }
+    r->v1beta1 = str_is(k->version, "v1beta1");
+    if (str_is(k->as, "Table")) {
+        r->as = REPRESENT_TABLE;
+        return is_meta(k);
+    }
+    r->as = REPRESENT_PARTIAL;
+    return is_meta(k) && (str_is(k->as, "PartialObjectMetadata") || str_is(k->as, "PartialObjectMetadataList"));
+}
+
+/* 406 as the built-ins' router has it: it wants a type by its name or anything at all. */
+static bool router_takes(const struct clause *k)
+{
+    return (str_is(k->type, "*") && str_is(k->subtype, "*")) ||
+           (str_is(k->type, "application") && (str_is(k->subtype, "json") || str_is(k->subtype, "yaml") ||
+                                               str_is(k->subtype, "vnd.kubernetes.protobuf")));
+}
+
+static int check_router(const struct clause *list, size_t n, enum negotiate_for what, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (router_takes(&list[i])) {
+            return 0;
+        }
+    }
+    return status_generic(err, ERR_NOT_ACCEPTABLE,
+                          what == NEGOTIATE_OBJECT
+                              ? "406: Not Acceptable\n\nAvailable representations: " JSON_TYPE ", " YAML_TYPE
+                              : "406: Not Acceptable\n\nAvailable representations: " JSON_TYPE ", " YAML_TYPE
+                                ", " JSON_TYPE ";stream=watch");
+}
+
+static int read_include(const struct call *c, struct representation *r, struct err *err)
+{
+    struct str v = call_param(c, "includeObject");
+    if (r->as != REPRESENT_TABLE || !v.len || str_is(v, "Metadata")) {
+        return 0;
+    }
+    if (str_is(v, "None")) {
+        r->include = INCLUDE_NONE;
+    } else if (str_is(v, "Object")) {
+        r->include = INCLUDE_OBJECT;
+    } else {
+        struct buf b = {0};
+        quote_go(&b, v);
+        err_set(err, ERR_BAD_REQUEST,
+                "Unable to convert to Table as requested: includeObject: Invalid value: %.*s: must be "
+                "'Metadata', 'Object', 'None', or empty",
+                STR_FMT(buf_str(&b)));
+        buf_finish(&b);
+        return ERR_BAD_REQUEST;
+    }
+    return 0;
+}
+
+static int check_partial(const struct clause *k, enum negotiate_for what, struct err *err)
+{
+    if (what == NEGOTIATE_LIST && str_is(k->as, "PartialObjectMetadata")) {
+        return err_set(err, ERR_NOT_ACCEPTABLE, "you requested PartialObjectMetadata, but the requested object is a list");
+    }
+    if (what == NEGOTIATE_OBJECT && str_is(k->as, "PartialObjectMetadataList")) {
+        return err_set(err, ERR_NOT_ACCEPTABLE,
+                       "you requested PartialObjectMetadataList, but the requested object is not a list");
+    }
+    return 0;
+}
+
+static int choose(struct call *c, const struct clause *list, size_t n, enum negotiate_for what,
+                  struct representation *ret, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct representation r;
+        bool json = clause_takes(&list[i], "json"), yaml = clause_takes(&list[i], "yaml");
+        if ((!json && !yaml) || !form_of(&list[i], &r)) {
+            continue;
+        }
+        if (!json && what == NEGOTIATE_WATCH) {
+            return err_set(err, ERR_NOT_ACCEPTABLE,
+                           "only the following media types are accepted: " JSON_TYPE ";stream=watch");
+        }
+        c->accept.type = json ? STR(JSON_TYPE) : STR(YAML_TYPE);
+        c->accept.as = list[i].as;
+        c->accept.group = list[i].group;
+        c->accept.version = list[i].version;
+        *ret = r;
+        return check_partial(&list[i], what, err);
+    }
+    return err_set(err, ERR_NOT_ACCEPTABLE, "only the following media types are accepted: " JSON_TYPE ", " YAML_TYPE);
+}
+
+int negotiate_answer(struct call *c, bool builtin, enum negotiate_for what, struct representation *ret,
+                     struct err *err)
+{
+    struct str accept = http_header(c->http, "accept");
+    struct clause *list;
+    *ret = (struct representation){.as = REPRESENT_OBJECT};
+    c->accept.type = STR(JSON_TYPE);
+    c->accept.pretty = negotiate_pretty(c);
+    if (!accept.len || str_is(accept, "*/*") || str_is(accept, JSON_TYPE)) {
+        return 0;
+    }
+    size_t n = clauses_parse(&c->arena, accept, &list);
+    int r = builtin ? check_router(list, n, what, err) : 0;
+    r = r < 0 ? r : choose(c, list, n, what, ret, err);
+    return r < 0 ? r : read_include(c, ret, err);
+}
+
+struct str negotiate_error_type(struct call *c)
+{
+    struct str accept = http_header(c->http, "accept");
+    struct clause *list;
+    if (!accept.len || !memmem(accept.ptr, accept.len, "yaml", 4)) {
+        return STR(JSON_TYPE);
+    }
+    size_t n = clauses_parse(&c->arena, accept, &list);
+    for (size_t i = 0; i < n; i++) {
+        if (!list[i].as.ptr && clause_takes(&list[i], "json")) {
+            return STR(JSON_TYPE);
+        }
+        if (!list[i].as.ptr && clause_takes(&list[i], "yaml")) {
+            return STR(YAML_TYPE);
+        }
+    }
+    return STR(JSON_TYPE);
+}
+
+bool negotiate_pretty(const struct call *c)
+{
+    static const char *const tools[] = {"curl", "Wget", "Mozilla/5.0"};
+    struct str v = call_param(c, "pretty");
+    if (v.len) {
+        return str_is(v, "1") || ((v.len == 1 || v.len == 4) && strncasecmp(v.ptr, "true", v.len) == 0);
+    }
+    struct str agent = http_header(c->http, "user-agent");
+    for (size_t i = 0; i < sizeof(tools) / sizeof(*tools); i++) {
+        if (str_starts(agent, str_from(tools[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- bodies ---- */
+
+static struct str media_type(const struct call *c)
+{
+    struct str rest, s = str_cut(http_header(c->http, "content-type"), ';', &rest);
+    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
+        s = str_skip(s, 1);
+    }
+    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) {
+        s.len--;
+    }
+    return s;
+}
+
+static bool same_type(struct str s, const char *type)
+{
+    return s.len == strlen(type) && strncasecmp(s.ptr, type, s.len) == 0;
+}
+
+#define UNKNOWN_FORMAT "the body of the request was in an unknown format - accepted media types include: "
+
+int negotiate_body(const struct call *c, enum media *ret, struct err *err)
+{
+    struct str s = media_type(c);
+    if (!s.len || same_type(s, JSON_TYPE)) {
+        *ret = MEDIA_JSON;
+    } else if (same_type(s, YAML_TYPE)) {
+        *ret = MEDIA_YAML;
+    } else {
+        return err_set(err, ERR_MEDIA_TYPE, UNKNOWN_FORMAT JSON_TYPE ", " YAML_TYPE);
+    }
+    return 0;
+}
+
+int negotiate_patch(const struct call *c, bool builtin, enum patch_type *ret, struct err *err)
+{
+    struct str s = media_type(c);
+    if (str_is(s, "application/json-patch+json")) {
+        *ret = PATCH_JSON;
+    } else if (str_is(s, "application/merge-patch+json")) {
+        *ret = PATCH_MERGE;
+    } else if (str_is(s, "application/apply-patch+yaml")) {
+        *ret = PATCH_APPLY;
+    } else if (builtin && str_is(s, "application/strategic-merge-patch+json")) {
+        *ret = PATCH_STRATEGIC;
+    } else if (builtin) {
+        return status_generic(err, ERR_MEDIA_TYPE, NULL);
+    } else {
+        return err_set(err, ERR_MEDIA_TYPE,
+                       UNKNOWN_FORMAT "application/json-patch+json, application/merge-patch+json, "
+                                      "application/apply-patch+yaml");
+    }
+    return 0;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* list: an answer that fits one slice goes out whole; a longer one is streamed, its further slices read on the pool while the one before is on
+ * its way. Never more than two slices of an answer are in memory. */
+#include "apiserver/call_priv.h"
+#include "apiserver/negotiate.h"
+#include "apiserver/options.h"
+#include "apiserver/rest.h"
+#include "base/limits.h"
+
+/* A list being answered; in the call's arena. reading: the pool has it, and the loop touches nothing but gone. */
+struct listing {
+    struct pool_task task;
+    struct call *call;
+    struct list *list;
+    struct buf piece;
+    struct err err;
+    bool reading, done, begun, gone;
+};
+
+static void step(struct call *c);
+
+static struct listing *listing_of(struct call *c)
+{
+    return (struct listing *)(void *)((const struct rest *)c->priv)->of_verb;
+}
+
+static void read_slice(struct listing *l)
+{
+    if (list_next(l->list, &l->piece, LIMIT_LIST_SLICE_BYTES, &l->done, &l->err) == 0 && l->done &&
+        !((const struct rest *)l->call->priv)->whole) {
+        buf_addc(&l->piece, '\n');
+    }
+}
+
+static void read_on_pool(struct pool_task *t)
+{
+    struct listing *l = (struct listing *)(void *)t;
+    read_slice(l);
+    call_resume(l->call, step);
+}
+
+/* must: the answer has begun, there is no way to refuse it any more. */
+static bool submit(struct listing *l, bool must)
+{
+    l->task.run = read_on_pool;
+    l->reading = pool_submit(engine_pool(server_engine(l->call->server)), &l->task, must);
+    return l->reading;
+}
+
+static void finish(struct listing *l)
+{
+    list_close(l->list);
+    buf_finish(&l->piece);
+    err_finish(&l->err);
+}
+
+static void send_piece(struct listing *l)
+{
+    struct call *c = l->call;
+    bool last = l->done;
+    c->bytes += l->piece.len;
+    if (last) {
+        http_on_gone(c->http, NULL, NULL);
+        http_stream_send_buf(c->http, &l->piece, true);
+        finish(l);
+        call_finish(c);
+        return;
+    }
+    http_stream_send_buf(c->http, &l->piece, false);
+    if (!submit(l, true)) {
+        http_stream_abort(c->http);
+        finish(l);
+        call_finish(c);
+    }
+}
+
+static void on_ready(void *arg, struct http_request *r)
+{
+    struct listing *l = arg;
+    (void)r;
+    if (!l->reading && l->piece.len) {
+        send_piece(l);
+    }
+}
+
+static void on_gone(void *arg, struct http_request *r)
+{
+    struct listing *l = arg;
+    (void)r;
+    l->gone = true;
+    if (!l->reading) {
+        struct call *c = l->call;
+        finish(l);
+        call_finish(c);
+    }
+}
+
+static void fail(struct listing *l)
+{
+    struct call *c = l->call;
+    struct err err = {0};
+    err_move(&err, &l->err);
+    finish(l);
+    if (l->begun) {
+        http_stream_abort(c->http);
+        err_finish(&err);
+        call_finish(c);
+    } else {
+        call_answer_err(c, &err);
+    }
+}
+
+static void answer_whole(struct listing *l)
+{
+    struct call *c = l->call;
+    const struct rest *r = c->priv;
+    struct buf b = l->piece;
+    l->piece = (struct buf){0};
+    finish(l);
+    if (r->whole) {
+        rest_answer_json(c, 200, &b);
+    } else {
+        call_answer(c, 200, c->accept.type, &b);
+    }
+}
+
+static void begin(struct listing *l)
+{
+    struct call *c = l->call;
+    size_t n;
+    struct http_header *h = call_headers(c, c->accept.type, NULL, 0, &n);
+    c->status = 200;
+    l->begun = true;
+    http_on_gone(c->http, on_gone, l);
+    http_stream_begin(c->http, 200, h, n, on_ready, l);
+}
+
+/* On the loop, with a new piece or an error. */
+static void step(struct call *c)
+{
+    struct listing *l = listing_of(c);
+    const struct rest *r = c->priv;
+    l->reading = false;
+    if (l->gone || (!l->begun && http_request_gone(c->http))) {
+        finish(l);
+        call_finish(c);
+    } else if (l->err.code < 0) {
+        fail(l);
+    } else if (!l->begun && l->done) {
+        answer_whole(l);
+    } else if (r->whole || (!l->done && !l->piece.len)) { /* nothing matched in this slice */
+        if (!submit(l, true)) {
+            err_set(&l->err, ERR_CLOSED, "the server is shutting down");
+            fail(l);
+        }
+    } else if (!l->begun) {
+        begin(l);
+    } else if (http_stream_writable(c->http)) {
+        send_piece(l);
+    }
+}
+
+/* A slice of bytes is cheap; what must be parsed may go through far more objects than it gives. */
+static bool wants_pool(const struct op *op, const struct rest *r)
+{
+    return r->whole || r->form.as != REPRESENT_OBJECT || op->list.labels || op->list.fields ||
+           op->version != type_storage(op->type);
+}
+
+static void start(struct call *c, struct listing *l)
+{
+    if (!wants_pool(c->op, c->priv)) {
+        read_slice(l);
+        step(c);
+    } else if (!submit(l, false)) {
+        err_set(&l->err, ERR_TOO_MANY, "the server has too many requests waiting, please try again later");
+        l->err.retry_after = 1;
+        fail(l);
+    }
+}
+
+void rest_list(struct call *c)
+{
+    struct rest *r = c->priv;
+    struct listing *l = ARENA_NEW(&c->arena, struct listing);
+    struct err err = {0};
+    int code = negotiate_answer(c, !r->type->custom, NEGOTIATE_LIST, &r->form, &err);
+    code = code < 0 ? code : options_list(c, c->op, false, STR(""), &err);
+    code = code < 0 ? code : list_open(c->op->engine, c->op, &r->form, &l->list, &err);
+    if (code < 0) {
+        call_answer_err(c, &err);
+        return;
+    }
+    r->whole = c->accept.pretty || str_is(c->accept.type, "application/yaml");
+    r->of_verb = l;
+    l->call = c;
+    if (str_is(c->http->method, "HEAD")) {
+        struct buf none = {0};
+        finish(l);
+        call_answer(c, 200, c->accept.type, &none);
+        return;
+    }
+    start(c, l);
+}

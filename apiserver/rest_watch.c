@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* watch: streams fed from the engine's rings.
+ *
+ * A commit wakes a loop at most once; the loop then makes a pass over those of its watches that have something to read, in slices so that
+ * requests in between stay quick, and writes to each what has gathered for it in one send. At most one send is in flight a watch; what comes
+ * meanwhile is read when that is through. Where a loop has many watches, passes keep a distance, so that a burst of commits costs each watch one
+ * system call rather than one an event. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "apiserver/call_priv.h"
+#include "apiserver/loop.h"
+#include "apiserver/negotiate.h"
+#include "apiserver/options.h"
+#include "apiserver/rest.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/limits.h"
+
+enum {
+    PASS_SLICE = 500,           /* watches served in one turn of the loop */
+    PASS_MANY = 200,            /* from so many watches on, passes keep a distance */
+    PASS_DISTANCE_MS = 10,
+    END_MIN_MS = 1800 * 1000, /* the reference's --min-request-timeout; a watch lives once to twice as long */
+};
+
+/*
+ * A watch. busy: watch_catch_up runs on the pool, and the loop leaves the watcher alone. more: there is something to read as soon as a
+ * send is possible. ending: the stream ends as soon as a send is possible.
+ */
+struct rest_watch {
+    struct pool_task task;
+    struct call *call;
+    struct watcher *watcher;
+    struct rest_watch *prev, *next;
+    int64_t end_ms;
+    bool busy, more, ending, gone, dirty;
+};
+
+static void pump(struct rest_watch *w);
+static void caught_up(struct call *c);
+
+/* ---- life ---- */
+
+static struct rest_watch *watch_of(const struct call *c)
+{
+    return ((const struct rest *)c->priv)->of_verb;
+}
+
+static void unlink_watch(struct loop_watches *s, struct rest_watch *w)
+{
+    *(w->prev ? &w->prev->next : &s->first) = w->next;
+    if (w->next) {
+        w->next->prev = w->prev;
+    }
+    s->n--;
+    for (size_t i = s->at; w->dirty && i < s->n_dirty; i++) {
+        if (s->dirty[i] == w) {
+            s->dirty[i] = NULL;
+            break;
+        }
+    }
+}
+
+/* The watcher must not be busy. */
+static void finish(struct rest_watch *w)
+{
+    struct call *c = w->call;
+    http_on_gone(c->http, NULL, NULL);
+    unlink_watch(&c->loop->watches, w);
+    watch_close(w->watcher);
+    call_finish(c);
+}
+
+static void on_gone(void *arg, struct http_request *r)
+{
+    struct rest_watch *w = arg;
+    (void)r;
+    w->gone = true;
+    if (!w->busy) {
+        finish(w);
+    }
+}
+
+/* ---- sending ---- */
+
+static void gather(void *arg, struct blob *line)
+{
+    struct rest_watch *w = arg;
+    struct loop_watches *s = &w->call->loop->watches;
+    if (s->n_gathered == s->cap_gathered) {
+        s->cap_gathered = s->cap_gathered ? s->cap_gathered * 2 : 64;
+        s->gathered = alloc_resize(s->gathered, s->cap_gathered * sizeof(struct blob *));
+    }
+    s->gathered[s->n_gathered++] = line;
+    w->call->bytes += line->len;
+}
+
+static void catch_up(struct pool_task *t)
+{
+    struct rest_watch *w = (struct rest_watch *)(void *)t;
+    watch_catch_up(w->watcher);
+    call_resume(w->call, caught_up);
+}
+
+static void caught_up(struct call *c)
+{
+    struct rest_watch *w = watch_of(c);
+    w->busy = false;
+    w->more = true;
+    if (w->gone) {
+        finish(w);
+    } else {
+        pump(w);
+    }
+}
+
+static void start_catching_up(struct rest_watch *w)
+{
+    w->task.run = catch_up;
+    w->busy = pool_submit(engine_pool(server_engine(w->call->server)), &w->task, true);
+    if (!w->busy) {
+        w->ending = true; /* the pool stops: so does the server */
+    }
+}
+
+/* Reads and sends what there is, if a send is possible. w may be gone afterwards. */
+static void pump(struct rest_watch *w)
+{
+    struct call *c = w->call;
+    struct loop_watches *s = &c->loop->watches;
+    if (w->busy || !http_stream_writable(c->http)) {
+        return;
+    }
+    enum watch_state state = WATCH_IDLE;
+    s->n_gathered = 0;
+    if (w->more) {
+        state = watch_read(w->watcher, LIMIT_WATCH_GATHER_BYTES, gather, w);
+        w->more = state == WATCH_MORE;
+    }
+    if (state == WATCH_BEHIND && !w->ending) {
+        start_catching_up(w);
+    }
+    bool last = state == WATCH_ENDED || (w->ending && state != WATCH_MORE);
+    if (last || s->n_gathered) {
+        http_stream_send(c->http, s->gathered, s->n_gathered, last);
+    }
+    if (last) {
+        finish(w);
+    }
+}
+
+static void on_ready(void *arg, struct http_request *r)
+{
+    struct rest_watch *w = arg;
+    (void)r;
+    if (w->more || w->ending) {
+        pump(w);
+    }
+}
+
+/* ---- passes ---- */
+
+static void run_slice(void *arg)
+{
+    struct loop_state *l = arg;
+    struct loop_watches *s = &l->watches;
+    s->slice_due = false;
+    for (size_t i = 0; i < PASS_SLICE && s->at < s->n_dirty; i++) {
+        struct rest_watch *w = s->dirty[s->at++];
+        if (w) {
+            w->dirty = false;
+            pump(w);
+        }
+    }
+    if (s->at < s->n_dirty) {
+        s->slice_due = true;
+        http_loop_soon(l->http, run_slice, l);
+    } else {
+        s->at = s->n_dirty = 0;
+    }
+}
+
+static void mark(void *arg, struct watcher *watcher, void *watcher_arg)
+{
+    struct loop_watches *s = arg;
+    struct rest_watch *w = watcher_arg;
+    (void)watcher;
+    w->more = true;
+    if (w->dirty || w->gone) {
+        return;
+    }
+    if (s->n_dirty == s->cap_dirty && s->at > s->n_dirty / 2) {
+        s->n_dirty -= s->at;
+        memmove(s->dirty, s->dirty + s->at, s->n_dirty * sizeof(struct rest_watch *));
+        s->at = 0;
+    }
+    if (s->n_dirty == s->cap_dirty) {
+        s->cap_dirty = s->cap_dirty ? s->cap_dirty * 2 : 64;
+        s->dirty = alloc_resize(s->dirty, s->cap_dirty * sizeof(struct rest_watch *));
+    }
+    w->dirty = true;
+    s->dirty[s->n_dirty++] = w;
+}
+
+static void run_pass(void *arg)
+{
+    struct loop_state *l = arg;
+    struct loop_watches *s = &l->watches;
+    s->pass_due = false;
+    s->last_pass_ns = clock_mono_ns();
+    watch_group_ready(s->group, mark, s);
+    if (!s->slice_due && s->n_dirty) {
+        run_slice(l);
+    }
+}
+
+static void on_woken(void *arg)
+{
+    struct loop_state *l = arg;
+    struct loop_watches *s = &l->watches;
+    if (!s->group || s->pass_due) {
+        return;
+    }
+    uint64_t since_ms = (clock_mono_ns() - s->last_pass_ns) / 1000000;
+    if (s->n < PASS_MANY || since_ms >= PASS_DISTANCE_MS) {
+        run_pass(l);
+    } else {
+        s->pass_due = true;
+        http_loop_after(l->http, (unsigned)(PASS_DISTANCE_MS - since_ms), run_pass, l);
+    }
+}
+
+/* On the committer's thread. */
+static void wake(void *arg)
+{
+    struct loop_state *l = arg;
+    http_post(l->http, on_woken, l);
+}
+
+/* ---- ends ---- */
+
+static void end_due(void *arg);
+
+static void schedule_end(struct loop_state *l, int64_t end_ms)
+{
+    struct loop_watches *s = &l->watches;
+    if (s->next_end_ms && s->next_end_ms <= end_ms) {
+        return;
+    }
+    int64_t left = end_ms - clock_mono_ms();
+    s->next_end_ms = end_ms;
+    http_loop_after(l->http, left > 0 ? (unsigned)left : 0, end_due, l);
+}
+
+static void end_watch(struct rest_watch *w)
+{
+    w->ending = true;
+    w->more = true; /* what has come since goes out before the end */
+    pump(w);
+}
+
+/* Ends those whose time is up, and sets the timer for the next. */
+static void end_due(void *arg)
+{
+    struct loop_state *l = arg;
+    struct loop_watches *s = &l->watches;
+    int64_t now = clock_mono_ms(), least = 0;
+    s->next_end_ms = 0;
+    for (struct rest_watch *w = s->first, *next; w; w = next) {
+        next = w->next;
+        if (w->ending) {
+            continue;
+        }
+        if (w->end_ms <= now) {
+            end_watch(w);
+        } else if (!least || w->end_ms < least) {
+            least = w->end_ms;
+        }
+    }
+    if (least) {
+        schedule_end(l, least);
+    }
+}
+
+static int64_t lifetime_ms(const struct op *op)
+{
+    if (op->list.timeout_s > 0) {
+        int64_t most = INT64_MAX / 2000;
+        return (op->list.timeout_s < most ? op->list.timeout_s : most) * 1000;
+    }
+    unsigned random;
+    crypto_random(&random, sizeof(random));
+    return END_MIN_MS + (int64_t)(random % END_MIN_MS);
+}
+
+void loop_watches_init(struct loop_state *l)
+{
+    l->watches.group = watch_group_create(engine_watches(server_engine(l->server)), wake, l);
+}
+
+void loop_watches_stop(struct loop_state *l)
+{
+    struct loop_watches *s = &l->watches;
+    s->stopping = true;
+    for (struct rest_watch *w = s->first, *next; w; w = next) {
+        next = w->next;
+        end_watch(w);
+    }
+}
+
+void loop_watches_finish(struct loop_state *l)
+{
+    struct loop_watches *s = &l->watches;
+    assert(!s->first); /* the loop closes when all its calls are finished */
+    watch_group_destroy(s->group);
+    s->group = NULL;
+    free(s->dirty);
+    free(s->gathered);
+}
+
+/* ---- start ---- */
+
+void rest_watch(struct call *c)
+{
+    struct rest *r = c->priv;
+    struct loop_watches *s = &c->loop->watches;
+    struct rest_watch *w = ARENA_NEW(&c->arena, struct rest_watch);
+    struct err err = {0};
+    struct str name = c->route.legacy_watch ? c->route.name : STR("");
+    c->op->name = STR("");
+    int code = negotiate_answer(c, !r->type->custom, NEGOTIATE_WATCH, &r->form, &err);
+    code = code < 0 ? code : options_list(c, c->op, true, name, &err);
+    if (code == 0 && s->stopping) {
+        code = err_set(&err, ERR_CLOSED, "the server is shutting down");
+    }
+    code = code < 0 ? code : watch_open(s->group, c->op, &r->form, w, &w->watcher, &err);
+    if (code < 0) {
+        call_answer_err(c, &err);
+        return;
+    }
+    if (str_is(c->http->method, "HEAD")) {
+        watch_close(w->watcher);
+        call_answer(c, 200, STR("application/json"), NULL);
+        return;
+    }
+    r->of_verb = w;
+    w->call = c;
+    w->more = true;
+    w->end_ms = clock_mono_ms() + lifetime_ms(c->op);
+    w->next = s->first;
+    if (w->next) {
+        w->next->prev = w;
+    }
+    s->first = w;
+    s->n++;
+    schedule_end(c->loop, w->end_ms);
+    size_t n;
+    struct http_header *h = call_headers(c, STR("application/json"), NULL, 0, &n);
+    c->status = 200;
+    http_on_gone(c->http, on_gone, w);
+    http_stream_begin(c->http, 200, h, n, on_ready, w);
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API server: from a request to its handler (who asks, whether they may, what serves it), start and stop. */
+#include "apiserver/server.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "apiserver/call_priv.h"
+#include "apiserver/loop.h"
+#include "apiserver/rest.h"
+#include "apiserver/route.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "resources/status.h"
+
+enum { METHOD_BYTES = 32 };
+
+struct server {
+    struct engine *engine;
+    struct health *health;
+    struct metrics *metrics;
+    struct http_server *http;
+    struct discovery_cache *discovery;
+    struct openapi_cache *openapi;
+    struct loop_state **loops; /* one an event loop, made by its thread */
+    size_t n_loops;
+    _Atomic bool stopping;
+};
+
+struct engine *server_engine(struct server *s)
+{
+    return s->engine;
+}
+
+struct health *server_health(struct server *s)
+{
+    return s->health;
+}
+
+struct metrics *server_metrics(struct server *s)
+{
+    return s->metrics;
+}
+
+struct discovery_cache *server_discovery(struct server *s)
+{
+    return s->discovery;
+}
+
+struct openapi_cache *server_openapi(struct server *s)
+{
+    return s->openapi;
+}
+
+bool server_stopping(const struct server *s)
+{
+    return atomic_load_explicit(&s->stopping, memory_order_relaxed);
+}
+
+/* ---- who, and may they ---- */
+
+static void read_bearer(const struct http_request *r, struct credentials *cred)
+{
+    struct str token, h = http_header(r, "authorization");
+    if (!h.len) {
+        return;
+    }
+    cred->bearer_given = true;
+    struct str scheme = str_cut(h, ' ', &token);
+    while (token.len && token.ptr[0] == ' ') {
+        token = str_skip(token, 1);
+    }
+    while (token.len && token.ptr[token.len - 1] == ' ') {
+        token.len--;
+    }
+    if (scheme.len == 6 && strncasecmp(scheme.ptr, "bearer", 6) == 0 && token.len) {
+        cred->bearer = token;
+    }
+}
+
+/* Health and the version are anyone's to read, as in the reference. */
+static bool is_public(const struct route *r)
+{
+    return r->kind == ROUTE_HEALTH || r->kind == ROUTE_VERSION;
+}
+
+static int authenticate(struct call *c, struct err *err)
+{
+    const struct http_request *r = c->http;
+    struct credentials cred = {
+        .cert_user = r->cert_user, .cert_groups = r->cert_groups, .n_cert_groups = r->n_cert_groups};
+    read_bearer(r, &cred);
+    int code = access_authenticate(engine_access(c->server->engine), &cred, &c->user, err);
+    if (code < 0 || (!is_public(&c->route) && user_in_group(c->user, "system:unauthenticated"))) {
+        return err_set(err, ERR_UNAUTHORIZED, "Unauthorized");
+    }
+    if (http_header(r, "impersonate-user").ptr || http_header(r, "impersonate-group").ptr ||
+        http_header(r, "impersonate-uid").ptr) {
+        return err_set(err, ERR_FORBIDDEN, "impersonation is not served");
+    }
+    return 0;
+}
+
+static struct str lower_method(struct call *c)
+{
+    struct str m = c->http->method;
+    m.len = m.len < METHOD_BYTES ? m.len : METHOD_BYTES;
+    char *p = arena_alloc(&c->arena, METHOD_BYTES);
+    for (size_t i = 0; i < m.len; i++) {
+        p[i] = (char)(m.ptr[i] >= 'A' && m.ptr[i] <= 'Z' ? m.ptr[i] + 32 : m.ptr[i]);
+    }
+    return str_make(p, m.len);
+}
+
+static int authorize(struct call *c, struct err *err)
+{
+    const struct route *r = &c->route;
+    struct attributes at = {.user = c->user, .verb = c->verb, .path = r->path};
+    if (r->kind == ROUTE_RESOURCE) {
+        at.resource_request = true;
+        at.group = r->group;
+        at.version = r->version;
+        at.resource = r->resource;
+        at.subresource = r->subresource;
+        at.name = r->name;
+        /* a namespace lies in itself */
+        at.ns = r->ns.len || !str_is(r->resource, "namespaces") || r->group.len ? r->ns : r->name;
+    }
+    const char *reason = NULL;
+    if (access_authorize(engine_access(c->server->engine), &at, &reason) == DECISION_ALLOW) {
+        return 0;
+    }
+    return status_access_denied(err, &at, reason);
+}
+
+/* ---- what serves it ---- */
+
+static void dispatch(struct call *c)
+{
+    switch (c->route.kind) {
+    case ROUTE_RESOURCE:
+        rest_serve(c);
+        return;
+    case ROUTE_ROOT:
+    case ROUTE_API:
+    case ROUTE_APIS:
+    case ROUTE_GROUP:
+    case ROUTE_VERSION_RESOURCES:
+        discovery_serve(c);
+        return;
+    case ROUTE_OPENAPI_V2:
+    case ROUTE_OPENAPI_V3:
+        openapi_serve(c);
+        return;
+    case ROUTE_HEALTH:
+        health_serve(c);
+        return;
+    case ROUTE_VERSION:
+        version_serve(c);
+        return;
+    case ROUTE_METRICS:
+        metrics_serve(c);
+        return;
+    case ROUTE_UNKNOWN:
+        break;
+    }
+    call_answer_text(c, 404, "404 page not found\n");
+}
+
+static void on_request(void *arg, struct http_request *r)
+{
+    struct server *s = arg;
+    struct loop_state *l = http_loop_user(r->loop);
+    struct call *c = call_create(l, r);
+    struct err err = {0};
+    int code = route_parse(&c->arena, r->path, &c->route, &err);
+    code = code < 0 ? code : query_parse(&c->arena, r->query, &c->params, &c->n_params, &err);
+    c->verb = c->route.kind == ROUTE_RESOURCE ? rest_verb(c) : lower_method(c);
+    call_begin(c);
+    code = code < 0 ? code : authenticate(c, &err);
+    code = code < 0 ? code : authorize(c, &err);
+    if (code < 0) {
+        call_answer_err(c, &err);
+        return;
+    }
+    c->types = registry_get(engine_registry(s->engine), &l->types);
+    dispatch(c);
+}
+
+/* ---- life ---- */
+
+static void on_loop_begin(void *arg)
+{
+    struct http_loop *http = arg;
+    struct server *s = http_loop_server_arg(http);
+    s->loops[http_loop_index(http)] = loop_create(s, http);
+}
+
+static void on_loop_end(void *arg)
+{
+    loop_close(http_loop_user(arg));
+}
+
+static int calls_of(const struct loop_state *l)
+{
+    return atomic_load(&l->reading) + atomic_load(&l->mutating) + atomic_load(&l->watching);
+}
+
+/* What is with the engine still comes back to its loop. */
+static bool on_loop_busy(struct http_loop *http)
+{
+    return calls_of(http_loop_user(http)) > 0;
+}
+
+static int calls(const struct server *s)
+{
+    int n = 0;
+    for (size_t i = 0; i < s->n_loops; i++) {
+        n += s->loops[i] ? calls_of(s->loops[i]) : 0;
+    }
+    return n;
+}
+
+static void collect(void *arg, struct metrics *m, struct buf *out)
+{
+    struct server *s = arg;
+    int reading = 0, mutating = 0, watching = 0;
+    (void)m;
+    for (size_t i = 0; i < s->n_loops; i++) {
+        struct loop_state *l = s->loops[i];
+        reading += l ? atomic_load_explicit(&l->reading, memory_order_relaxed) : 0;
+        mutating += l ? atomic_load_explicit(&l->mutating, memory_order_relaxed) : 0;
+        watching += l ? atomic_load_explicit(&l->watching, memory_order_relaxed) : 0;
+    }
+    buf_printf(out,
+               "# HELP apiserver_current_inflight_requests Requests in progress, watches not counted.\n"
+               "# TYPE apiserver_current_inflight_requests gauge\n"
+               "apiserver_current_inflight_requests{request_kind=\"mutating\"} %d\n"
+               "apiserver_current_inflight_requests{request_kind=\"readOnly\"} %d\n",
+               mutating, reading);
+    metrics_emit(out, METRIC_GAUGE, "apiserver_longrunning_requests", "Watches in progress.", NULL, 0, watching);
+}
+
+int server_create(const struct server_options *o, struct server **ret, struct err *err)
+{
+    struct server *s = ALLOC(struct server);
+    s->engine = o->engine;
+    s->health = o->health;
+    s->metrics = o->metrics;
+    struct http_options http = {.listen = o->listen,
+                                .n_listen = o->n_listen,
+                                .tls = o->tls,
+                                .cert_file = o->cert_file,
+                                .key_file = o->key_file,
+                                .client_ca_file = o->client_ca_file,
+                                .loops = o->loops,
+                                .handler = on_request,
+                                .handler_arg = s,
+                                .loop_begin = on_loop_begin,
+                                .loop_end = on_loop_end,
+                                .loop_busy = on_loop_busy,
+                                .metrics = o->metrics};
+    int r = http_server_create(&http, &s->http, err);
+    if (r < 0) {
+        free(s);
+        return r;
+    }
+    s->n_loops = http_loops(s->http);
+    s->loops = alloc_zero(s->n_loops * sizeof(struct loop_state *));
+    s->discovery = discovery_cache_create();
+    s->openapi = openapi_cache_create();
+    if (o->metrics) {
+        metrics_collector(o->metrics, collect, s);
+    }
+    *ret = s;
+    return 0;
+}
+
+int server_start(struct server *s, struct err *err)
+{
+    return http_server_start(s->http, err);
+}
+
+const char *server_address(const struct server *s, size_t i)
+{
+    return http_server_address(s->http, i);
+}
+
+int server_reload(struct server *s, struct err *err)
+{
+    return http_server_reload(s->http, err);
+}
+
+static void stop_watches(void *arg)
+{
+    loop_watches_stop(arg);
+}
+
+void server_stop(struct server *s, unsigned deadline_ms)
+{
+    if (atomic_exchange(&s->stopping, true)) {
+        return;
+    }
+    http_server_drain(s->http);
+    for (size_t i = 0; i < s->n_loops; i++) {
+        if (s->loops[i]) {
+            http_post(s->loops[i]->http, stop_watches, s->loops[i]);
+        }
+    }
+    http_server_stop(s->http, deadline_ms);
+}
+
+void server_destroy(struct server *s)
+{
+    if (!s) {
+        return;
+    }
+    server_stop(s, 0);
+    if (calls(s)) {
+        log_error("requests are still with the engine: the server's memory is left to them", LOG_I("count", calls(s)));
+        return;
+    }
+    http_server_destroy(s->http);
+    for (size_t i = 0; i < s->n_loops; i++) {
+        loop_destroy(s->loops[i]);
+    }
+    discovery_cache_destroy(s->discovery);
+    openapi_cache_destroy(s->openapi);
+    free(s->loops);
+    free(s);
+}
