@@ -79,20 +79,26 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     b->len += (size_t)n;
 }
 
-static void add_escaped(struct buf *b, unsigned char c)
+/* Writes c, which may not stand as it is in JSON text, to p; returns the bytes written, at most 6.
+ */
+static size_t put_escaped(char *p, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
     static const char names[] = "btn\0fr"; /* 8..13; there is no \v */
-    if (c == '"' || c == '\\') {
-        buf_addc(b, '\\');
-        buf_addc(b, (char)c);
-    } else if (c >= 8 && c <= 13 && names[c - 8]) {
-        buf_addc(b, '\\');
-        buf_addc(b, names[c - 8]);
-    } else {
-        char u[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-        buf_add(b, str_make(u, sizeof(u)));
+    if (c >= 0x80) {
+        memcpy(p, "\xef\xbf\xbd", 3);
+        return 3;
     }
+    bool quoted = c == '"' || c == '\\';
+    p[0] = '\\';
+    if (quoted || (c >= 8 && c <= 13 && names[c - 8])) {
+        p[1] = quoted ? (char)c : names[c - 8];
+        return 2;
+    }
+    memcpy(p + 1, "u00", 3);
+    p[4] = hex[c >> 4];
+    p[5] = hex[c & 15];
+    return 6;
 }
 
 /* Whether any of the 8 bytes needs a look: a control, a quote, a backslash, or not ASCII. */
@@ -126,18 +132,15 @@ static size_t plain_length(struct str s)
 
 void buf_add_json(struct buf *b, struct str s)
 {
-    buf_reserve(b, s.len + 2);
     buf_addc(b, '"');
     while (s.len) {
         size_t n = plain_length(s);
-        buf_add(b, str_make(s.ptr, n));
+        char *p = buf_reserve(b, n + 8);
+        memcpy(p, s.ptr, n);
+        b->len += n;
         s = str_skip(s, n);
         if (s.len) {
-            if ((unsigned char)*s.ptr >= 0x80) {
-                buf_addz(b, "\xef\xbf\xbd");
-            } else {
-                add_escaped(b, (unsigned char)*s.ptr);
-            }
+            b->len += put_escaped(p + n, (unsigned char)*s.ptr);
             s = str_skip(s, 1);
         }
     }

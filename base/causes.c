@@ -87,6 +87,8 @@ static void put_value(struct buf *b, const yyjson_mut_val *v)
 
 /* Takes what was put together in *b; detail may be NULL. */
 static void add(struct causes *c, enum cause_type type, const struct path *at, struct buf *b,
+                const char *detail, va_list ap) __attribute__((format(printf, 5, 0)));
+static void add(struct causes *c, enum cause_type type, const struct path *at, struct buf *b,
                 const char *detail, va_list ap)
 {
     if (c->n >= (c->max ? c->max : LIMIT_CAUSES) || c->bytes > LIMIT_CAUSES_BYTES) {

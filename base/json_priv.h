@@ -55,6 +55,9 @@ int json_explain(struct str text, const yyjson_read_err *why, struct err *err);
  * bytewise. Released with free(). */
 yyjson_mut_val **json_sorted_keys(const yyjson_mut_val *obj);
 
+/* A fast hash that nobody can aim at: its seed is the thread's own, so it is good only within one thread and one run. */
+uint64_t json_key_hash(const char *p, size_t n);
+
 /* One key of an object that is being checked for duplicates. */
 struct json_key {
     const char *ptr;

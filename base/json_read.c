@@ -7,10 +7,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/crypto.h"
 #include "base/json_priv.h"
 #include "base/limits.h"
 
@@ -47,22 +47,9 @@ static bool key_equal(struct json_key a, struct json_key b)
     return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
-/* The hash only has to be fast and beyond the guess of who sends the keys: its seed is the
- * process's own. */
-static uint64_t key_hash(struct json_key k, uint64_t seed)
+static uint64_t fold(uint64_t a, uint64_t b)
 {
-    uint64_t h = seed ^ k.len;
-    while (k.len >= 8) {
-        uint64_t w;
-        memcpy(&w, k.ptr, 8);
-        __extension__ unsigned __int128 m = (unsigned __int128)(h ^ w) * 0x9e3779b97f4a7c15ULL;
-        h = (uint64_t)(m >> 64) ^ (uint64_t)m ^ seed;
-        k.ptr += 8;
-        k.len -= 8;
-    }
-    uint64_t w = 0;
-    memcpy(&w, k.ptr, k.len);
-    __extension__ unsigned __int128 m = (unsigned __int128)(h ^ w) * (seed | 1);
+    __extension__ unsigned __int128 m = (unsigned __int128)a * b;
     return (uint64_t)(m >> 64) ^ (uint64_t)m;
 }
 
@@ -70,11 +57,23 @@ static uint64_t hash_seed(void)
 {
     static _Thread_local uint64_t seed;
     while (!seed) {
-        if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
-            abort();
-        }
+        crypto_random(&seed, sizeof(seed));
+        seed |= 1;
     }
     return seed;
+}
+
+uint64_t json_key_hash(const char *p, size_t n)
+{
+    uint64_t seed = hash_seed(), h = seed ^ n;
+    for (; n >= 8; p += 8, n -= 8) {
+        uint64_t w;
+        memcpy(&w, p, 8);
+        h = fold(h ^ w, 0x9e3779b97f4a7c15ULL) ^ seed;
+    }
+    uint64_t w = 0;
+    memcpy(&w, p, n);
+    return fold(h ^ w, seed);
 }
 
 bool json_keys_first(const struct json_key *keys, size_t n, uint32_t *first)
@@ -84,10 +83,9 @@ bool json_keys_first(const struct json_key *keys, size_t n, uint32_t *first)
         size *= 2;
     }
     AUTO_FREE uint32_t *table = alloc_zero(size * sizeof(*table)); /* index + 1 */
-    uint64_t seed = hash_seed();
     bool any = false;
     for (size_t i = 0; i < n; i++) {
-        size_t slot = key_hash(keys[i], seed) & (size - 1);
+        size_t slot = json_key_hash(keys[i].ptr, keys[i].len) & (size - 1);
         while (table[slot] && !key_equal(keys[table[slot] - 1], keys[i])) {
             slot = (slot + 1) & (size - 1);
         }
@@ -145,20 +143,17 @@ static void drop_repeated(struct reader *r, yyjson_mut_val *obj, size_t n, const
             keys[i] = NULL;
         }
     }
-    yyjson_mut_val *last = NULL;
+    yyjson_mut_val *last = obj + 1; /* the first key always stays */
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!keys[i]) {
-            continue;
-        }
-        keys[i]->next = vals[i];
-        if (last) {
+        if (keys[i]) {
             last->next->next = keys[i];
+            keys[i]->next = vals[i];
+            last = keys[i];
+            kept++;
         }
-        last = keys[i];
-        kept++;
     }
-    last->next->next = keys[0];
+    last->next->next = obj + 1;
     obj->uni.ptr = last;
     unsafe_yyjson_set_len(obj, kept);
 }
@@ -309,11 +304,26 @@ static int find_order(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
+static void free_doc(yyjson_doc **d)
+{
+    yyjson_doc_free(*d);
+}
+
 static int read_with(struct reader *r, struct str text, yyjson_mut_doc **ret, struct err *err)
 {
     yyjson_read_err why = {0};
-    char *dat = (char *)(uintptr_t)text.ptr; /* not written to: no in-situ flag */
-    yyjson_doc *in = yyjson_read_opts(dat, text.len, 0, arena_alc(r->arena), &why);
+    if (!text.len) {
+        return json_explain(text, &why, err);
+    }
+    /* yyjson decodes strings where they stand, in a copy of the text; its values are gone once the
+     * tree is built. */
+    char *dat = arena_alloc(r->arena, text.len + YYJSON_PADDING_SIZE);
+    memcpy(dat, text.ptr, text.len);
+    memset(dat + text.len, 0, YYJSON_PADDING_SIZE);
+    AUTO(free_doc) yyjson_doc *in = yyjson_read_opts(dat, text.len, YYJSON_READ_INSITU, NULL, &why);
+    if (!in && why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION) {
+        abort();
+    }
     if (!in) {
         return json_explain(text, &why, err);
     }

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/crypto.h"
 #include "base/json_priv.h"
+
+#define HASH_FUNCTION(p, n, h) ((h) = (unsigned)crypto_hash64(str_make((const char *)(p), (n))))
+#include <uthash.h>
 
 enum { SERIES_MAX = 2000 };
 

@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 #include <yaml.h>
 
 #include "base/alloc.h"
@@ -22,6 +21,9 @@
 #include "base/quote.h"
 #include "base/utf8.h"
 #include "base/yaml_priv.h"
+
+#define HASH_FUNCTION(p, n, h) ((h) = (unsigned)json_key_hash((const char *)(p), (n)))
+#include <uthash.h>
 
 struct anchor {
     char *name;
@@ -96,7 +98,11 @@ static int refuse_syntax(struct reader *r)
 
 static yyjson_mut_val *new_val(struct reader *r)
 {
-    return unsafe_yyjson_mut_val(r->doc, 1);
+    yyjson_mut_val *v = unsafe_yyjson_mut_val(r->doc, 1);
+    if (!v) {
+        abort();
+    }
+    return v;
 }
 
 static struct str text_of(const yaml_char_t *p, size_t n)
