@@ -39,6 +39,11 @@ size_t schema_bytes(const struct schema *s);   /* memory it holds */
  * that stands before, as spec.versions[0].schema.openAPIV3Schema. Defaults are checked against their schema too. Unknown
  * keywords are not its business (see schema_prune_definition). */
 void schema_check(yyjson_mut_val *root, const struct path *at, struct causes *c);
+/* What the reference asks beside that of a version with the status subresource: only certain keywords at the root. */
+void schema_check_status_root(const yyjson_mut_val *root, const struct path *at, struct causes *c);
+/* Refuses a schema in which a keyword's value has another type than JSONSchemaProps gives it: ERR_BAD_REQUEST in Go's words, as the
+ * reference does when it decodes a definition. */
+int schema_decode_definition(const yyjson_mut_val *root, const struct path *at, struct err *err);
 /* Drops from an openAPIV3Schema what is no keyword of JSONSchemaProps, reporting each path to `unknown` (may be NULL), and puts
  * the rest into the form the reference stores (nothing is renamed; nulls and empty members as its types marshal). */
 struct schema_unknown;
@@ -66,6 +71,9 @@ void schema_default(const struct schema *s, yyjson_mut_doc *d, yyjson_mut_val *o
  * old: the object before an update, NULL on create; an error at a value that old has unchanged is not reported (the
  * reference's ratcheting). Messages, causes and order are the reference's. */
 void schema_validate(const struct schema *s, yyjson_mut_val *obj, yyjson_mut_val *old, struct causes *c);
+/* The same for a write through the status subresource: only obj's status (and, as the reference does, the identity of list
+ * items everywhere). old may be NULL. */
+void schema_validate_status(const struct schema *s, yyjson_mut_val *obj, yyjson_mut_val *old, struct causes *c);
 
 /* For built-in types: does what decoding into the reference's Go type does: drops nulls, refuses values of another type with
  * ERR_BAD_REQUEST and Go's words ("json: cannot unmarshal number into Go struct field ..."), checks formats that are Go types
