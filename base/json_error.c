@@ -27,6 +27,7 @@ struct scan {
     size_t at;
     struct buf open; /* '{' and '[' of the containers around */
     const char *problem;
+    bool in_word; /* inside a literal, a number or an escape: there Go takes the end for a space */
     char literal[64];
 };
 
@@ -35,6 +36,12 @@ static bool wrong(struct scan *s, const char *problem)
 {
     s->problem = problem;
     return false;
+}
+
+static bool wrong_word(struct scan *s, const char *problem)
+{
+    s->in_word = true;
+    return wrong(s, problem);
 }
 
 static char here(const struct scan *s)
@@ -57,12 +64,12 @@ static bool scan_escape(struct scan *s)
     s->at++;
     char c = here(s);
     if (!c || !strchr("bfnrt\\/\"u", c)) {
-        return wrong(s, "in string escape code");
+        return wrong_word(s, "in string escape code");
     }
     s->at++;
     for (int i = 0; c == 'u' && i < 4; i++, s->at++) {
         if (!is_hex(here(s))) {
-            return wrong(s, "in \\u hexadecimal character escape");
+            return wrong_word(s, "in \\u hexadecimal character escape");
         }
     }
     return true;
@@ -90,7 +97,7 @@ static bool scan_string(struct scan *s)
 static bool scan_digits(struct scan *s, const char *problem)
 {
     if (!is_digit(here(s))) {
-        return wrong(s, problem);
+        return wrong_word(s, problem);
     }
     while (is_digit(here(s))) {
         s->at++;
@@ -125,7 +132,7 @@ static bool scan_literal(struct scan *s, const char *word)
     for (const char *p = word; *p; p++, s->at++) {
         if (here(s) != *p) {
             snprintf(s->literal, sizeof(s->literal), "in literal %s (expecting '%c')", word, *p);
-            return wrong(s, s->literal);
+            return wrong_word(s, s->literal);
         }
     }
     return true;
@@ -221,19 +228,37 @@ static void quote_char(unsigned char c, char out[8])
     }
 }
 
+/* The text is well formed, yet was refused: a number out of range, as Go says it, or characters Go
+ * would replace. */
+static int explain_value(struct str text, const yyjson_read_err *why, struct err *err)
+{
+    struct str s = str_skip(text, why->pos);
+    size_t n = 0;
+    while (n < s.len && s.ptr[n] && strchr("0123456789+-.eE", s.ptr[n])) {
+        n++;
+    }
+    if (why->code == YYJSON_READ_ERROR_INVALID_NUMBER && n && n < 1000) {
+        return err_set(err, ERR_BAD_REQUEST,
+                       "json: cannot unmarshal number %.*s into Go value of type float64", (int)n,
+                       s.ptr);
+    }
+    return err_set(err, ERR_BAD_REQUEST, "%s at byte %zu", why->msg ? why->msg : "not JSON",
+                   why->pos);
+}
+
 int json_explain(struct str text, const yyjson_read_err *why, struct err *err)
 {
     struct scan s = {.text = text};
     bool fine = scan_all(&s);
     buf_finish(&s.open);
     if (fine) {
-        return err_set(err, ERR_BAD_REQUEST, "%s at byte %zu", why->msg ? why->msg : "not JSON",
-                       why->pos);
+        return explain_value(text, why, err);
     }
-    if (s.at >= text.len) {
+    bool ended = s.at >= text.len;
+    if (ended && !s.in_word) {
         return err_set(err, ERR_BAD_REQUEST, "unexpected end of JSON input");
     }
     char c[8];
-    quote_char((unsigned char)text.ptr[s.at], c);
+    quote_char(ended ? ' ' : (unsigned char)text.ptr[s.at], c);
     return err_set(err, ERR_BAD_REQUEST, "invalid character '%s' %s", c, s.problem);
 }
