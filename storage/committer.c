@@ -120,7 +120,7 @@ static void init_cond(pthread_cond_t *cond)
     pthread_condattr_destroy(&a);
 }
 
-static void release(struct committer *c)
+void committer_finish(struct committer *c)
 {
     free(c->batch);
     pthread_cond_destroy(&c->work);
@@ -140,7 +140,7 @@ int committer_start(struct committer *c, const struct committer_ops *ops, void *
     pthread_mutex_init(&c->lock, NULL);
     init_cond(&c->work);
     if (pthread_create(&c->thread, NULL, committer_main, c)) {
-        release(c);
+        committer_finish(c);
         return err_set(err, ERR_UNAVAILABLE, "cannot start the committer's thread");
     }
     return 0;
@@ -213,5 +213,4 @@ void committer_stop(struct committer *c)
     pthread_cond_signal(&c->work);
     pthread_mutex_unlock(&c->lock);
     pthread_join(c->thread, NULL);
-    release(c);
 }

@@ -52,7 +52,9 @@ void committer_submit(struct committer *c, const struct store_txn *t, store_done
 int committer_call(struct committer *c, committer_call_fn *fn, void *arg, struct err *err);
 /* Has the housekeeping run soon. */
 void committer_wake(struct committer *c);
-/* Finishes what is queued and ends the thread. */
+/* Finishes what is queued and ends the thread. committer_wake may still be called. */
 void committer_stop(struct committer *c);
+/* After committer_stop. */
+void committer_finish(struct committer *c);
 
 #endif

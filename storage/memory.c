@@ -557,6 +557,7 @@ static void destroy(struct memory_store *s)
 static void memory_close(struct store *st)
 {
     committer_stop(&self(st)->committer);
+    committer_finish(&self(st)->committer);
     destroy(self(st));
 }
 

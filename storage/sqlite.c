@@ -214,6 +214,8 @@ static void sqlite_close(struct store *st)
 {
     struct sqlite_store *s = self(st);
     committer_stop(&s->committer);
+    sqlite_keeper_stop(s);
+    committer_finish(&s->committer);
     destroy(s);
 }
 
