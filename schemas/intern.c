@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 
 #define BLOCK_FIRST ((size_t)1024)
-#define BLOCK_MOST ((size_t)256 * 1024)
+#define BLOCK_MOST ((size_t)8 * 1024) /* what is larger has a block of its own */
 #define ALIGN ((size_t)8)
 
 struct intern_block {
