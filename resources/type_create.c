@@ -76,6 +76,13 @@ static int parse_path(const struct builder *b, struct str text, struct jsonpath 
 
 /* ---- the parts of a version ---- */
 
+/* Documents may spell out the Name column that is first in any case. */
+static bool is_name_column(const struct builder *b, const yyjson_mut_val *column)
+{
+    return !b->t->custom && !b->t->strategy->row && !json_get_str(column, "jsonPath").len &&
+           str_is(json_get_str(column, "name"), "Name");
+}
+
 static int make_columns(const struct builder *b, const yyjson_mut_val *v, struct type_version *ret)
 {
     yyjson_mut_val *list = json_get(v, "additionalPrinterColumns");
@@ -93,6 +100,9 @@ static int make_columns(const struct builder *b, const yyjson_mut_val *v, struct
     }
     for (struct json_iter it = json_iter(list); json_next(&it);) {
         struct str path = json_get_str(it.val, "jsonPath");
+        if (is_name_column(b, it.val)) {
+            continue;
+        }
         struct type_column *c = &ret->columns[ret->n_columns++];
         *c = (struct type_column){
             .name = keep_member(b, it.val, "name"),
