@@ -87,6 +87,7 @@ struct write {
      * create). */
     void (*answer)(struct write *w, int64_t rev);
     struct store_txn txn;
+    int64_t txn_rev; /* its revision, once it is committed */
 };
 
 /* ---- op.c, engine.c ---- */
@@ -130,6 +131,8 @@ void write_delete_object(struct write *w);
 /* Answers: the object as written; the Success Status. */
 void write_answer_object(struct write *w, int64_t rev);
 void write_answer_deleted(struct write *w, int64_t rev);
+/* The object as it was, at the revision that took it away. */
+void write_answer_gone(struct write *w, int64_t rev);
 
 /* ---- write_decode.c: from a body to an object ---- */
 enum decode_as { DECODE_BODY, DECODE_PATCHED };

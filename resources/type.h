@@ -119,6 +119,7 @@ struct type {
     bool custom;               /* the CustomResource dialect (NOTES.md); false: the built-ins' */
     bool virtual_;             /* nothing is stored: create only */
     bool unconditional_update; /* a PUT without resourceVersion is allowed (built-ins) */
+    bool returns_deleted;      /* a delete answers the object as it was, not a Status */
     bool generation;           /* metadata.generation is kept */
     bool terminating;          /* its definition is being deleted: creates are refused */
     bool graceful_finalizers;  /* reserved: false */
@@ -156,7 +157,7 @@ struct type_extras {
 
 /* Makes a type from a definition document (checked and defaulted already: see services/definitions). Beside CRD fields a shipped
  * document may have, in spec.coracle: builtin, virtual, storagePrefix, storedAs {apiVersion, kind}, verbs, unconditionalUpdate,
- * generation, and in each version's entry openapiName, fields [{label, jsonPath}]. The tree is not kept. ERR_INVALID. */
+ * returnsDeleted, generation, and in each version's entry openapiName, fields [{label, jsonPath}]. The tree is not kept. ERR_INVALID. */
 int type_create(const yyjson_mut_val *document, const struct type_extras *extras, struct type **ret, struct err *err);
 
 /* A hash of everything in a definition that its version's OpenAPI is made of: names, scope, schema with its descriptions, subresources,

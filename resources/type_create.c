@@ -345,6 +345,7 @@ static int make_kind_of_type(const struct builder *b)
     t->custom = !json_get_bool(b->extra, "builtin");
     t->virtual_ = json_get_bool(b->extra, "virtual");
     t->unconditional_update = json_get_bool(b->extra, "unconditionalUpdate");
+    t->returns_deleted = json_get_bool(b->extra, "returnsDeleted");
     t->generation = generation ? yyjson_mut_get_bool(generation) : t->custom;
     return make_verbs(b);
 }

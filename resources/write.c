@@ -194,6 +194,7 @@ static void done(void *arg, const struct store_outcome *o)
         finish(w, status_from_store(&w->op->err, o->code, o->text));
         return;
     }
+    w->txn_rev = o->rev;
     committed(w, o->rev);
     w->answer(w, w->effect == WRITE_PUT ? o->rev : w->rev);
     finish(w, 0);

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "resources/engine_priv.h"
+#include "resources/owners.h"
 
 /* Room for one more of n elements of the given size. */
 static void *room(struct write *w, void *items, size_t n, size_t *cap, size_t size)
@@ -103,11 +104,15 @@ int write_encode(struct write *w, const struct type *t, yyjson_mut_doc *d, yyjso
 
 void write_put_object(struct write *w)
 {
+    struct store_term *terms = NULL;
+    size_t n_terms = owners_terms(w->obj, &w->arena, &terms);
     w->effect = WRITE_PUT;
     add_op(w, (struct store_op){.kind = STORE_OP_PUT,
                                 .key = w->key,
                                 .value = w->value,
                                 .stamp = w->op->type->stamp,
+                                .terms = terms,
+                                .n_terms = n_terms,
                                 .prev = w->current,
                                 .prev_stamp = w->stamp});
 }
@@ -144,6 +149,16 @@ void write_answer_deleted(struct write *w, int64_t rev)
     w->op->answer.http_status = 200;
     w->op->answer.deleted_status = true;
     w->op->answer.uid = arena_str(&w->op->arena, metadata_uid(w->old));
+}
+
+void write_answer_gone(struct write *w, int64_t rev)
+{
+    struct answer *a = &w->op->answer;
+    a->http_status = 200;
+    a->stored = true;
+    a->blob = blob_ref(w->current);
+    a->rev = w->txn_rev ? w->txn_rev : rev;
+    a->stamp = w->stamp;
 }
 
 /* ---- other objects ---- */
@@ -294,6 +309,12 @@ void write_also(struct write *w, const struct type *t, struct scope s, struct st
     represent_encode(&b, t, obj);
     struct blob *value = blob_create(buf_str(&b));
     hold(w, value);
-    add_op(w,
-           (struct store_op){.kind = STORE_OP_PUT, .key = key, .value = value, .stamp = t->stamp});
+    struct store_term *terms = NULL;
+    size_t n_terms = owners_terms(obj, &w->arena, &terms);
+    add_op(w, (struct store_op){.kind = STORE_OP_PUT,
+                                .key = key,
+                                .value = value,
+                                .stamp = t->stamp,
+                                .terms = terms,
+                                .n_terms = n_terms});
 }

@@ -28,6 +28,13 @@ int write_admit(struct write *w, bool mutate, struct err *err)
     return mutate ? admission_mutate(w->e, &r, err) : admission_validate(w->e, &r, err);
 }
 
+/* As the reference, an object that is stored as one of another group is invalid as that. */
+static struct str stored_group(const struct type *t)
+{
+    struct str rest, group = str_cut(t->stored_api_version, '/', &rest);
+    return rest.ptr ? group : STR("");
+}
+
 int write_validate(struct write *w, struct err *err)
 {
     const struct type *t = w->op->type;
@@ -42,7 +49,7 @@ int write_validate(struct write *w, struct err *err)
     if (t->strategy->validate) {
         t->strategy->validate(t->self, w, w->obj, w->old, &c);
     }
-    return causes_to_err(&c, t->group, t->kind, metadata_name(w->obj), err);
+    return causes_to_err(&c, stored_group(t), t->stored_kind, metadata_name(w->obj), err);
 }
 
 int write_also_hook(struct write *w, struct err *err)

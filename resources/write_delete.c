@@ -160,7 +160,7 @@ int write_delete(struct write *w, struct err *err)
     if (!write_unheld(t, w->obj)) {
         return mark(w, err);
     }
-    w->answer = write_answer_deleted;
+    w->answer = t->returns_deleted ? write_answer_gone : write_answer_deleted;
     write_delete_object(w);
     return write_also_hook(w, err);
 }

@@ -261,7 +261,7 @@ static void check_update(const yyjson_mut_val *obj, const yyjson_mut_val *old, c
 {
     const yyjson_mut_val *spec = json_get(obj, "spec"), *was = json_get(old, "spec");
     const struct path *names = PATH_FIELD(at, STR("names"));
-    if (condition_is(old, "Established", "True")) {
+    if (definition_condition_is(old, "Established", "True")) {
         check_same(spec, was, "scope", at, c);
         check_same(json_get(spec, "names"), json_get(was, "names"), "kind", names, c);
     }

@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "services/definitions/definitions_priv.h"
 
-yyjson_mut_val *condition_find(const yyjson_mut_val *obj, const char *type)
+yyjson_mut_val *definition_condition(const yyjson_mut_val *obj, const char *type)
 {
     struct json_iter it = json_iter(json_path(obj, "status", "conditions", NULL));
     while (json_next(&it)) {
@@ -15,9 +15,9 @@ yyjson_mut_val *condition_find(const yyjson_mut_val *obj, const char *type)
     return NULL;
 }
 
-bool condition_is(const yyjson_mut_val *obj, const char *type, const char *status)
+bool definition_condition_is(const yyjson_mut_val *obj, const char *type, const char *status)
 {
-    return str_is(json_get_str(condition_find(obj, type), "status"), status);
+    return str_is(json_get_str(definition_condition(obj, type), "status"), status);
 }
 
 static bool says(const yyjson_mut_val *condition, const char *status, struct str reason, struct str message)
@@ -39,10 +39,10 @@ static yyjson_mut_val *condition_add(yyjson_mut_doc *d, yyjson_mut_val *obj, con
     return condition;
 }
 
-void condition_set(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, const char *status, struct str reason, struct str message,
+void definition_set_condition(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, const char *status, struct str reason, struct str message,
                    int64_t now_us)
 {
-    yyjson_mut_val *condition = condition_find(obj, type);
+    yyjson_mut_val *condition = definition_condition(obj, type);
     if (!condition) {
         condition = condition_add(d, obj, type);
     }
@@ -103,7 +103,7 @@ static size_t wanted_all(const struct definition *f, const yyjson_mut_val *obj, 
 /* A condition Established that is True stays as it is, whoever wrote it. */
 static bool wanted_holds(const struct wanted *want, const yyjson_mut_val *obj)
 {
-    const yyjson_mut_val *condition = condition_find(obj, want->type);
+    const yyjson_mut_val *condition = definition_condition(obj, want->type);
     if (str_is(str_from(want->type), "Established") && str_is(str_from(want->status), "True")) {
         return str_is(json_get_str(condition, "status"), "True");
     }
@@ -136,7 +136,7 @@ bool definition_put_status(const struct definition *f, yyjson_mut_doc *d, yyjson
     size_t n = wanted_all(f, obj, &a, want);
     for (size_t i = 0; i < n; i++) {
         if (!wanted_holds(&want[i], obj)) {
-            condition_set(d, obj, want[i].type, want[i].status, want[i].reason, want[i].message, now_us);
+            definition_set_condition(d, obj, want[i].type, want[i].status, want[i].reason, want[i].message, now_us);
         }
     }
     arena_finish(&a);

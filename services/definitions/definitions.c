@@ -61,7 +61,7 @@ static int before_delete(void *self, struct write *w, yyjson_mut_doc *d, yyjson_
         }
         yyjson_mut_arr_add_str(d, json_get(meta, "finalizers"), DEFINITIONS_FINALIZER);
     }
-    condition_set(d, obj, "Terminating", "True", STR("InstanceDeletionPending"),
+    definition_set_condition(d, obj, "Terminating", "True", STR("InstanceDeletionPending"),
                   STR("CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"), write_now_us(w));
     return 0;
 }
@@ -120,7 +120,7 @@ static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, con
     row_str(d, json_get_str(spec, "group"), cells);
     row_str(d, json_get_str(names, "kind"), cells);
     row_str(d, buf_str(&short_names), cells);
-    yyjson_mut_arr_add_bool(d, cells, condition_is(obj, "Established", "True"));
+    yyjson_mut_arr_add_bool(d, cells, definition_condition_is(obj, "Established", "True"));
 }
 
 /* Of the status subresource: everything but the spec. */

@@ -52,10 +52,10 @@ void definition_settle(struct definitions *s, struct definition *f);
 void definition_recheck_group(struct definitions *s, struct str group, struct str but);
 
 /* ---- conditions.c ---- */
-yyjson_mut_val *condition_find(const yyjson_mut_val *obj, const char *type);
-bool condition_is(const yyjson_mut_val *obj, const char *type, const char *status);
+yyjson_mut_val *definition_condition(const yyjson_mut_val *obj, const char *type);
+bool definition_condition_is(const yyjson_mut_val *obj, const char *type, const char *status);
 /* Sets a condition in status.conditions; lastTransitionTime moves when its status changes. */
-void condition_set(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, const char *status, struct str reason, struct str message,
+void definition_set_condition(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, const char *status, struct str reason, struct str message,
                    int64_t now_us);
 /* Brings obj's status to what the record says. True: something changed. */
 bool definition_put_status(const struct definition *f, yyjson_mut_doc *d, yyjson_mut_val *obj, int64_t now_us);

@@ -190,10 +190,10 @@ static void recall(struct definition *f, const yyjson_mut_val *obj)
     if (json_get_str(accepted, "plural").len) {
         f->accepted = json_copy(f->doc, accepted);
     }
-    f->established = condition_is(obj, "Established", "True");
-    f->names_accepted = condition_is(obj, "NamesAccepted", "True");
-    f->reason = arena_str(&f->arena, json_get_str(condition_find(obj, "NamesAccepted"), "reason"));
-    f->message = arena_str(&f->arena, json_get_str(condition_find(obj, "NamesAccepted"), "message"));
+    f->established = definition_condition_is(obj, "Established", "True");
+    f->names_accepted = definition_condition_is(obj, "NamesAccepted", "True");
+    f->reason = arena_str(&f->arena, json_get_str(definition_condition(obj, "NamesAccepted"), "reason"));
+    f->message = arena_str(&f->arena, json_get_str(definition_condition(obj, "NamesAccepted"), "message"));
 }
 
 static int load_one(struct loading *l, const struct store_entry *e)
