@@ -5,8 +5,9 @@
 #include "base/json.h"
 
 #define KEY_MAX 253
-#define KEY_WORDS                                                                                                          \
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "   \
+#define KEY_WORDS                                                                                  \
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "           \
+    "'key.name',  or 'KEY_NAME',  or "                                                             \
     "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 #define IMMUTABLE_WORDS "field is immutable when `immutable` is set"
 
@@ -14,8 +15,8 @@ static bool key_form(struct str key)
 {
     for (size_t i = 0; i < key.len; i++) {
         char ch = key.ptr[i];
-        bool good = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '-' || ch == '_' ||
-                    ch == '.';
+        bool good = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+                    (ch >= '0' && ch <= '9') || ch == '-' || ch == '_' || ch == '.';
         if (!good) {
             return false;
         }
@@ -58,7 +59,8 @@ bool data_check_immutable(const yyjson_mut_val *obj, const yyjson_mut_val *old, 
     return true;
 }
 
-void data_check_same(const yyjson_mut_val *obj, const yyjson_mut_val *old, const char *field, struct causes *c)
+void data_check_same(const yyjson_mut_val *obj, const yyjson_mut_val *old, const char *field,
+                     struct causes *c)
 {
     const yyjson_mut_val *a = json_get(obj, field), *b = json_get(old, field);
     if ((json_size(a) || json_size(b)) && !json_equal(a, b)) {

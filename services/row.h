@@ -13,7 +13,8 @@ void row_name(yyjson_mut_doc *d, const yyjson_mut_val *obj, yyjson_mut_val *cell
 void row_age(yyjson_mut_doc *d, const yyjson_mut_val *obj, yyjson_mut_val *cells);
 /* How long ago an RFC 3339 text was; "<unknown>" where it is not one. */
 void row_since(yyjson_mut_doc *d, struct str time, yyjson_mut_val *cells);
-void row_str(yyjson_mut_doc *d, struct str s, yyjson_mut_val *cells); /* copies; STR_NULL shows as "" */
+void row_str(yyjson_mut_doc *d, struct str s,
+             yyjson_mut_val *cells); /* copies; STR_NULL shows as "" */
 void row_int(yyjson_mut_doc *d, int64_t v, yyjson_mut_val *cells);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The authenticators: a client certificate that the HTTP server has verified, and the token file. */
+/* The authenticators: a client certificate that the HTTP server has verified, and the token file.
+ */
 #include "services/authentication/authentication.h"
 
 #include "base/alloc.h"
@@ -13,7 +14,8 @@ struct authentication {
 };
 
 /* CN is the user, each O a group. */
-static int by_certificate(void *self, const struct credentials *c, struct user **ret_user, struct err *err)
+static int by_certificate(void *self, const struct credentials *c, struct user **ret_user,
+                          struct err *err)
 {
     (void)self;
     if (!c->cert_user.len) {
@@ -23,7 +25,8 @@ static int by_certificate(void *self, const struct credentials *c, struct user *
     return 0;
 }
 
-static int by_token(void *self, const struct credentials *c, struct user **ret_user, struct err *err)
+static int by_token(void *self, const struct credentials *c, struct user **ret_user,
+                    struct err *err)
 {
     const struct authentication *a = self;
     struct user *u = c->bearer.len ? tokens_find(a->tokens, c->bearer) : NULL;
@@ -34,7 +37,8 @@ static int by_token(void *self, const struct credentials *c, struct user **ret_u
     return 0;
 }
 
-int authentication_provide(const struct authentication_deps *d, struct authentication **ret, struct err *err)
+int authentication_provide(const struct authentication_deps *d, struct authentication **ret,
+                           struct err *err)
 {
     struct authentication *a = ALLOC(struct authentication);
     int r = d->config->token_file ? tokens_load(d->config->token_file, &a->tokens, err) : 0;
@@ -45,7 +49,8 @@ int authentication_provide(const struct authentication_deps *d, struct authentic
         authentication_release(a);
         return r;
     }
-    const struct authenticator certificates = {.name = "x509", .authenticate = by_certificate, .self = a};
+    const struct authenticator certificates = {
+        .name = "x509", .authenticate = by_certificate, .self = a};
     const struct authenticator file = {.name = "tokenfile", .authenticate = by_token, .self = a};
     access_add_authenticator(d->access, &certificates);
     if (a->tokens) {

@@ -35,7 +35,8 @@ static yyjson_mut_val *user_info(yyjson_mut_doc *d, const struct user *u)
     return info;
 }
 
-static int self_subject(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val **ret_answer, struct err *err)
+static int self_subject(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                        yyjson_mut_val **ret_answer, struct err *err)
 {
     yyjson_mut_val *status = yyjson_mut_obj(d);
     (void)self;
@@ -47,7 +48,8 @@ static int self_subject(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut
     return 0;
 }
 
-static int token_review(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val **ret_answer, struct err *err)
+static int token_review(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                        yyjson_mut_val **ret_answer, struct err *err)
 {
     struct str token = json_get_str(json_get(obj, "spec"), "token");
     struct user *u = NULL;
@@ -71,14 +73,19 @@ static int token_review(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut
     return 0;
 }
 
-int reviews_publish(struct registry *r, const struct service_documents *documents, struct access *a, struct err *err)
+int reviews_publish(struct registry *r, const struct service_documents *documents, struct access *a,
+                    struct err *err)
 {
-    static const struct type_strategy self_strategy = {.create = self_subject}, token_strategy = {.create = token_review};
+    static const struct type_strategy self_strategy = {.create = self_subject},
+                                      token_strategy = {.create = token_review};
     const struct type_extras self_extras = {.strategy = &self_strategy, .self = a};
     const struct type_extras token_extras = {.strategy = &token_strategy, .self = a};
-    int code = service_publish(r, service_document(documents, "selfsubjectreviews.authentication.k8s.io"), &self_extras, err);
+    int code =
+        service_publish(r, service_document(documents, "selfsubjectreviews.authentication.k8s.io"),
+                        &self_extras, err);
     if (code == 0) {
-        code = service_publish(r, service_document(documents, "tokenreviews.authentication.k8s.io"), &token_extras, err);
+        code = service_publish(r, service_document(documents, "tokenreviews.authentication.k8s.io"),
+                               &token_extras, err);
     }
     return code;
 }

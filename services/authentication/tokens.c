@@ -49,7 +49,8 @@ static int read_quoted(struct reader *r, struct str *ret, struct err *err)
         }
         out[n++] = c;
     }
-    return err_set(err, ERR_BAD_REQUEST, "token file %s: record %zu: a quote is not closed", r->file, r->record);
+    return err_set(err, ERR_BAD_REQUEST, "token file %s: record %zu: a quote is not closed",
+                   r->file, r->record);
 }
 
 static void read_bare(struct reader *r, struct str *ret)
@@ -66,7 +67,8 @@ static void read_bare(struct reader *r, struct str *ret)
 }
 
 /* Reads one record; *ret_n is 0 for an empty line. */
-static int read_record(struct reader *r, struct str fields[FIELDS_MAX], size_t *ret_n, struct err *err)
+static int read_record(struct reader *r, struct str fields[FIELDS_MAX], size_t *ret_n,
+                       struct err *err)
 {
     *ret_n = 0;
     if (r->rest.ptr[0] == '\n') {
@@ -96,7 +98,9 @@ static int read_record(struct reader *r, struct str fields[FIELDS_MAX], size_t *
             return 0;
         }
         if (r->rest.ptr[0] != ',') {
-            return err_set(err, ERR_BAD_REQUEST, "token file %s: record %zu: text after a closing quote", r->file, r->record);
+            return err_set(err, ERR_BAD_REQUEST,
+                           "token file %s: record %zu: text after a closing quote", r->file,
+                           r->record);
         }
         r->rest = str_skip(r->rest, 1);
     }
@@ -126,14 +130,18 @@ static void add(struct tokens *t, struct str token, struct user *u)
     crypto_sha256(token, t->items[t->n++].hash);
 }
 
-static int take_record(struct tokens *t, struct reader *r, const struct str *fields, size_t n, struct err *err)
+static int take_record(struct tokens *t, struct reader *r, const struct str *fields, size_t n,
+                       struct err *err)
 {
     if (n < 3) {
-        return err_set(err, ERR_BAD_REQUEST, "token file %s: record %zu: at least 3 columns are wanted (token, user, uid), found %zu",
+        return err_set(err, ERR_BAD_REQUEST,
+                       "token file %s: record %zu: at least 3 columns are wanted (token, user, "
+                       "uid), found %zu",
                        r->file, r->record, n);
     }
     if (!fields[0].len) {
-        log_warn("the token file holds an empty token, which is left out", LOG_Z("file", r->file), LOG_I("record", r->record));
+        log_warn("the token file holds an empty token, which is left out", LOG_Z("file", r->file),
+                 LOG_I("record", r->record));
         return 0;
     }
     add(t, fields[0], make_user(r->arena, fields, n));

@@ -8,8 +8,9 @@
 
 struct tokens;
 
-/* Reads the reference's CSV form: token,user,uid and perhaps "group1,group2". An empty token is left out with a warning in the log; of
- * equal tokens the last counts. ERR_BAD_REQUEST names the record. */
+/* Reads the reference's CSV form: token,user,uid and perhaps "group1,group2". An empty token is
+ * left out with a warning in the log; of equal tokens the last counts. ERR_BAD_REQUEST names the
+ * record. */
 int tokens_parse(struct str csv, const char *file, struct tokens **ret, struct err *err);
 int tokens_load(const char *path, struct tokens **ret, struct err *err);
 void tokens_destroy(struct tokens *t); /* NULL allowed */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The authorizer that stands until roles are there: every authenticated user may do everything, everyone may ask for health and
- * version. */
+/* The authorizer that stands until roles are there: every authenticated user may do everything,
+ * everyone may ask for health and version. */
 #include "services/authorization/authorization.h"
 
 #include "base/alloc.h"
@@ -20,19 +20,21 @@ static bool is_under(struct str path, struct str root)
 static bool is_public(const struct attributes *a)
 {
     return !a->resource_request && str_is(a->verb, "get") &&
-           (is_under(a->path, STR("/healthz")) || is_under(a->path, STR("/livez")) || is_under(a->path, STR("/readyz")) ||
-            is_under(a->path, STR("/version")));
+           (is_under(a->path, STR("/healthz")) || is_under(a->path, STR("/livez")) ||
+            is_under(a->path, STR("/readyz")) || is_under(a->path, STR("/version")));
 }
 
 static enum decision authorize(void *self, const struct attributes *a, const char **ret_reason)
 {
     (void)self;
     (void)ret_reason;
-    bool anonymous = !a->user->name.len || str_is(a->user->name, "system:anonymous") || user_in_group(a->user, "system:unauthenticated");
+    bool anonymous = !a->user->name.len || str_is(a->user->name, "system:anonymous") ||
+                     user_in_group(a->user, "system:unauthenticated");
     return !anonymous || is_public(a) ? DECISION_ALLOW : DECISION_NO_OPINION;
 }
 
-int authorization_provide(const struct authorization_deps *d, struct authorization **ret, struct err *err)
+int authorization_provide(const struct authorization_deps *d, struct authorization **ret,
+                          struct err *err)
 {
     int r = reviews_publish_access(d->registry, d->documents, d->access, err);
     if (r < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Access reviews: what access_authorize says about a request that is only described. Rules: ValidateSubjectAccessReviewSpec of the
- * reference, whose errors name no kind. */
+/* Access reviews: what access_authorize says about a request that is only described. Rules:
+ * ValidateSubjectAccessReviewSpec of the reference, whose errors name no kind. */
 #include "services/authorization/reviews_priv.h"
 
 #include "base/json.h"
@@ -11,31 +11,36 @@
 
 static void check_request(const yyjson_mut_val *spec, struct causes *c)
 {
-    yyjson_mut_val *resource = json_get(spec, "resourceAttributes"), *path = json_get(spec, "nonResourceAttributes");
+    yyjson_mut_val *resource = json_get(spec, "resourceAttributes"),
+                   *path = json_get(spec, "nonResourceAttributes");
     if (resource && path) {
         causes_add(c, CAUSE_INVALID, PATH_FIELD(SPEC, STR("nonResourceAttributes")), path,
                    "cannot be specified in combination with resourceAttributes");
     }
     if (!resource && !path) {
-        causes_add_text(c, CAUSE_INVALID, SPEC, STR("null"),
-                        "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+        causes_add_text(
+            c, CAUSE_INVALID, SPEC, STR("null"),
+            "exactly one of nonResourceAttributes or resourceAttributes must be specified");
     }
 }
 
 static void check_subject(const yyjson_mut_val *spec, struct causes *c)
 {
     if (!json_get_str(spec, "user").len && !json_size(json_get(spec, "groups"))) {
-        causes_add_text(c, CAUSE_INVALID, PATH_FIELD(SPEC, STR("user")), STR("\"\""), "at least one of user or group must be specified");
+        causes_add_text(c, CAUSE_INVALID, PATH_FIELD(SPEC, STR("user")), STR("\"\""),
+                        "at least one of user or group must be specified");
     }
 }
 
 /* A local review is about its own namespace and no path. */
 static void check_local(struct op *op, const yyjson_mut_val *spec, struct causes *c)
 {
-    yyjson_mut_val *resource = json_get(spec, "resourceAttributes"), *path = json_get(spec, "nonResourceAttributes");
+    yyjson_mut_val *resource = json_get(spec, "resourceAttributes"),
+                   *path = json_get(spec, "nonResourceAttributes");
     if (resource && !str_eq(json_get_str(resource, "namespace"), op->scope.ns)) {
         yyjson_mut_val *ns = json_get(resource, "namespace");
-        const struct path *at = PATH_FIELD(PATH_FIELD(SPEC, STR("resourceAttributes")), STR("namespace"));
+        const struct path *at =
+            PATH_FIELD(PATH_FIELD(SPEC, STR("resourceAttributes")), STR("namespace"));
         if (ns) {
             causes_add(c, CAUSE_INVALID, at, ns, "must match metadata.namespace");
         } else {
@@ -43,15 +48,18 @@ static void check_local(struct op *op, const yyjson_mut_val *spec, struct causes
         }
     }
     if (path) {
-        causes_add(c, CAUSE_INVALID, PATH_FIELD(SPEC, STR("nonResourceAttributes")), path, "disallowed on this kind of request");
+        causes_add(c, CAUSE_INVALID, PATH_FIELD(SPEC, STR("nonResourceAttributes")), path,
+                   "disallowed on this kind of request");
     }
 }
 
 static struct attributes attributes_of(const yyjson_mut_val *spec, const struct user *u)
 {
-    const yyjson_mut_val *r = json_get(spec, "resourceAttributes"), *p = json_get(spec, "nonResourceAttributes");
+    const yyjson_mut_val *r = json_get(spec, "resourceAttributes"),
+                         *p = json_get(spec, "nonResourceAttributes");
     if (p) {
-        return (struct attributes){.user = u, .verb = json_get_str(p, "verb"), .path = json_get_str(p, "path")};
+        return (struct attributes){
+            .user = u, .verb = json_get_str(p, "verb"), .path = json_get_str(p, "path")};
     }
     return (struct attributes){
         .user = u,
@@ -92,7 +100,8 @@ static struct user *subject_of(struct arena *a, const yyjson_mut_val *spec)
     return user_create(json_get_str(spec, "user"), json_get_str(spec, "uid"), groups, n);
 }
 
-static int review_self(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val **ret_answer, struct err *err)
+static int review_self(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                       yyjson_mut_val **ret_answer, struct err *err)
 {
     struct causes c;
     causes_init(&c, &op->arena);
@@ -105,7 +114,8 @@ static int review_self(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_
     return r;
 }
 
-static int review_subject(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val **ret_answer, struct err *err)
+static int review_subject(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                          yyjson_mut_val **ret_answer, struct err *err)
 {
     const yyjson_mut_val *spec = json_get(obj, "spec");
     struct causes c;
@@ -133,14 +143,16 @@ static void add_list(yyjson_mut_doc *d, yyjson_mut_val *rule, const char *key)
 }
 
 /* True while the only authorizer is the one that allows everything (authorization.c). */
-static int review_rules(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val **ret_answer, struct err *err)
+static int review_rules(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                        yyjson_mut_val **ret_answer, struct err *err)
 {
     (void)self;
     (void)op;
     if (!json_get_str(json_get(obj, "spec"), "namespace").len) {
         return err_set(err, ERR_BAD_REQUEST, "no namespace on request");
     }
-    yyjson_mut_val *status = yyjson_mut_obj(d), *resource = yyjson_mut_obj(d), *path = yyjson_mut_obj(d);
+    yyjson_mut_val *status = yyjson_mut_obj(d), *resource = yyjson_mut_obj(d),
+                   *path = yyjson_mut_obj(d);
     add_list(d, resource, "verbs");
     add_list(d, resource, "apiGroups");
     add_list(d, resource, "resources");
@@ -158,9 +170,11 @@ static int review_rules(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut
     return 0;
 }
 
-int reviews_publish_access(struct registry *r, const struct service_documents *documents, struct access *a, struct err *err)
+int reviews_publish_access(struct registry *r, const struct service_documents *documents,
+                           struct access *a, struct err *err)
 {
-    static const struct type_strategy self_strategy = {.create = review_self}, subject_strategy = {.create = review_subject},
+    static const struct type_strategy self_strategy = {.create = review_self},
+                                      subject_strategy = {.create = review_subject},
                                       rules_strategy = {.create = review_rules};
     static const struct {
         const char *name;

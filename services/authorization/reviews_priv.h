@@ -7,6 +7,7 @@
 #include "services/service.h"
 
 /* self of every type is the access lists. */
-int reviews_publish_access(struct registry *r, const struct service_documents *documents, struct access *a, struct err *err);
+int reviews_publish_access(struct registry *r, const struct service_documents *documents,
+                           struct access *a, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The type ConfigMap: its keys, its size, and what immutable means. Rules: ValidateConfigMap of the reference. */
+/* The type ConfigMap: its keys, its size, and what immutable means. Rules: ValidateConfigMap of the
+ * reference. */
 #include "services/configmaps/configmaps.h"
 
 #include "base/alloc.h"
@@ -15,7 +16,8 @@ struct configmaps {
     struct registry *registry;
 };
 
-static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *old, struct err *err)
+static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                   yyjson_mut_val *old, struct err *err)
 {
     (void)self;
     (void)w;
@@ -36,7 +38,8 @@ static size_t check_data(const yyjson_mut_val *data, const yyjson_mut_val *binar
         struct str key = json_str(it.key);
         data_check_key(key, "data", c);
         if (json_getn(binary, key)) {
-            causes_add(c, CAUSE_INVALID, PATH_KEY(PATH_FIELD(NULL, STR("data")), key), it.key, "duplicate of key present in binaryData");
+            causes_add(c, CAUSE_INVALID, PATH_KEY(PATH_FIELD(NULL, STR("data")), key), it.key,
+                       "duplicate of key present in binaryData");
         }
         total += json_str(it.val).len;
     }
@@ -54,7 +57,8 @@ static size_t check_binary(const yyjson_mut_val *binary, struct causes *c)
     return total;
 }
 
-static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old, struct causes *c)
+static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old,
+                     struct causes *c)
 {
     const yyjson_mut_val *data = json_get(obj, "data"), *binary = json_get(obj, "binaryData");
     (void)self;
@@ -65,16 +69,19 @@ static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mu
     }
     size_t total = check_data(data, binary, c) + check_binary(binary, c);
     if (total > LIMIT_CONFIGMAP_BYTES) {
-        causes_add(c, CAUSE_TOO_LONG, PATH_FIELD(NULL, STR("")), NULL, "may not be more than %u bytes", LIMIT_CONFIGMAP_BYTES);
+        causes_add(c, CAUSE_TOO_LONG, PATH_FIELD(NULL, STR("")), NULL,
+                   "may not be more than %u bytes", LIMIT_CONFIGMAP_BYTES);
     }
 }
 
-static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, const yyjson_mut_val *obj, yyjson_mut_val *cells)
+static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
+                const yyjson_mut_val *obj, yyjson_mut_val *cells)
 {
     (void)self;
     (void)v;
     row_name(d, obj, cells);
-    row_int(d, (int64_t)(json_size(json_get(obj, "data")) + json_size(json_get(obj, "binaryData"))), cells);
+    row_int(d, (int64_t)(json_size(json_get(obj, "data")) + json_size(json_get(obj, "binaryData"))),
+            cells);
     row_age(d, obj, cells);
 }
 
@@ -83,7 +90,8 @@ static const struct type_strategy strategy = {.prepare = prepare, .validate = va
 int configmaps_provide(const struct configmaps_deps *d, struct configmaps **ret, struct err *err)
 {
     const struct type_extras extras = {.strategy = &strategy};
-    int r = service_publish(d->registry, service_document(d->documents, "configmaps"), &extras, err);
+    int r =
+        service_publish(d->registry, service_document(d->documents, "configmaps"), &extras, err);
     if (r < 0) {
         return r;
     }

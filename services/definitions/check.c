@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Validation of a definition as a whole. Rules, words and order: ValidateCustomResourceDefinition of the reference. */
+/* Validation of a definition as a whole. Rules, words and order: ValidateCustomResourceDefinition
+ * of the reference. */
 #include <ctype.h>
 
 #include "base/cleanup.h"
@@ -17,7 +18,8 @@ static yyjson_mut_val *text_value(struct causes *c, struct str s)
     return yyjson_mut_strncpy(json_doc(c->arena), s.ptr ? s.ptr : "", s.len);
 }
 
-static void invalid_text(struct causes *c, const struct path *at, struct str value, const char *detail)
+static void invalid_text(struct causes *c, const struct path *at, struct str value,
+                         const char *detail)
 {
     causes_add(c, CAUSE_INVALID, at, text_value(c, value), "%s", detail);
 }
@@ -41,13 +43,18 @@ static struct str versions_text(const struct check *k)
     while (json_next(&it)) {
         buf_addz(&b, it.index ? ",{\"Name\":" : "{\"Name\":");
         buf_add_json(&b, json_get_str(it.val, "name"));
-        buf_printf(&b, ",\"Served\":%s,\"Storage\":%s,\"Deprecated\":%s", json_get_bool(it.val, "served") ? "true" : "false",
-                   json_get_bool(it.val, "storage") ? "true" : "false", json_get_bool(it.val, "deprecated") ? "true" : "false");
+        buf_printf(&b, ",\"Served\":%s,\"Storage\":%s,\"Deprecated\":%s",
+                   json_get_bool(it.val, "served") ? "true" : "false",
+                   json_get_bool(it.val, "storage") ? "true" : "false",
+                   json_get_bool(it.val, "deprecated") ? "true" : "false");
         add_member(&b, "DeprecationWarning", json_get(it.val, "deprecationWarning"));
         add_member(&b, "Schema", k->same_schema ? NULL : json_get(it.val, "schema"));
-        add_member(&b, "Subresources", k->same_subresources ? NULL : json_get(it.val, "subresources"));
-        add_member(&b, "AdditionalPrinterColumns", k->same_columns ? NULL : json_get(it.val, "additionalPrinterColumns"));
-        add_member(&b, "SelectableFields", k->same_fields ? NULL : json_get(it.val, "selectableFields"));
+        add_member(&b, "Subresources",
+                   k->same_subresources ? NULL : json_get(it.val, "subresources"));
+        add_member(&b, "AdditionalPrinterColumns",
+                   k->same_columns ? NULL : json_get(it.val, "additionalPrinterColumns"));
+        add_member(&b, "SelectableFields",
+                   k->same_fields ? NULL : json_get(it.val, "selectableFields"));
         buf_addc(&b, '}');
     }
     buf_addc(&b, ']');
@@ -56,7 +63,8 @@ static struct str versions_text(const struct check *k)
 
 /* ---- names ---- */
 
-void check_label_1035(struct str value, struct str shown, const char *before, const struct path *at, struct causes *c)
+void check_label_1035(struct str value, struct str shown, const char *before, const struct path *at,
+                      struct causes *c)
 {
     struct name_faults faults = {0};
     AUTO(buf_finish) struct buf b = {0};
@@ -80,21 +88,26 @@ static struct str lowered(struct arena *a, struct str s)
     return str_make(out, s.len);
 }
 
-static void check_name(const yyjson_mut_val *names, const char *key, bool mixed_case, const struct path *at, struct causes *c)
+static void check_name(const yyjson_mut_val *names, const char *key, bool mixed_case,
+                       const struct path *at, struct causes *c)
 {
     struct str s = json_get_str(names, key);
     if (s.len) {
-        check_label_1035(mixed_case ? lowered(c->arena, s) : s, s, mixed_case ? "may have mixed case, but should otherwise match: " : "",
+        check_label_1035(mixed_case ? lowered(c->arena, s) : s, s,
+                         mixed_case ? "may have mixed case, but should otherwise match: " : "",
                          PATH_FIELD(at, str_from(key)), c);
     }
 }
 
-static void too_many(const yyjson_mut_val *list, size_t most, const struct path *at, struct causes *c)
+static void too_many(const yyjson_mut_val *list, size_t most, const struct path *at,
+                     struct causes *c)
 {
-    causes_add_text(c, CAUSE_TOO_MANY, at, STR_NULL, "%zu: must have at most %zu items", json_size(list), most);
+    causes_add_text(c, CAUSE_TOO_MANY, at, STR_NULL, "%zu: must have at most %zu items",
+                    json_size(list), most);
 }
 
-static void check_name_list(const yyjson_mut_val *names, const char *key, const struct path *at, struct causes *c)
+static void check_name_list(const yyjson_mut_val *names, const char *key, const struct path *at,
+                            struct causes *c)
 {
     const struct path *list = PATH_FIELD(at, str_from(key));
     if (json_size(json_get(names, key)) > LIMIT_DEFINITION_NAMES) {
@@ -116,7 +129,8 @@ static void check_names(const yyjson_mut_val *names, const struct path *at, stru
     check_name(names, "listKind", true, at, c);
     check_name_list(names, "shortNames", at, c);
     if (kind.len && str_eq(kind, json_get_str(names, "listKind"))) {
-        invalid_text(c, PATH_FIELD(at, STR("listKind")), kind, "kind and listKind may not be the same");
+        invalid_text(c, PATH_FIELD(at, STR("listKind")), kind,
+                     "kind and listKind may not be the same");
     }
     check_name_list(names, "categories", at, c);
 }
@@ -174,7 +188,8 @@ static void check_schemas_given(const struct check *k, const struct path *at)
     while (json_next(&it)) {
         if (!json_is_obj(json_path(it.val, "schema", "openAPIV3Schema", NULL))) {
             const struct path *schema = PATH_FIELD(PATH_INDEX(list, it.index), STR("schema"));
-            causes_add(k->c, CAUSE_REQUIRED, PATH_FIELD(schema, STR("openAPIV3Schema")), NULL, NULL);
+            causes_add(k->c, CAUSE_REQUIRED, PATH_FIELD(schema, STR("openAPIV3Schema")), NULL,
+                       NULL);
         }
     }
 }
@@ -198,10 +213,12 @@ static void check_versions(struct check *k, const struct path *at)
         check_version(k, it.val, here);
     }
     if (!unique) {
-        causes_add_text(k->c, CAUSE_INVALID, list, versions_text(k), "must contain unique version names");
+        causes_add_text(k->c, CAUSE_INVALID, list, versions_text(k),
+                        "must contain unique version names");
     }
     if (storage != 1) {
-        causes_add_text(k->c, CAUSE_INVALID, list, versions_text(k), "must have exactly one version marked as storage version");
+        causes_add_text(k->c, CAUSE_INVALID, list, versions_text(k),
+                        "must have exactly one version marked as storage version");
     }
 }
 
@@ -249,7 +266,8 @@ static void check_spec(const yyjson_mut_val *spec, const struct path *at, struct
 
 /* ---- what may not change ---- */
 
-static void check_same(const yyjson_mut_val *now, const yyjson_mut_val *was, const char *key, const struct path *at, struct causes *c)
+static void check_same(const yyjson_mut_val *now, const yyjson_mut_val *was, const char *key,
+                       const struct path *at, struct causes *c)
 {
     struct str a = json_get_str(now, key), b = json_get_str(was, key);
     if (!str_eq(a, b)) {
@@ -257,7 +275,8 @@ static void check_same(const yyjson_mut_val *now, const yyjson_mut_val *was, con
     }
 }
 
-static void check_update(const yyjson_mut_val *obj, const yyjson_mut_val *old, const struct path *at, struct causes *c)
+static void check_update(const yyjson_mut_val *obj, const yyjson_mut_val *old,
+                         const struct path *at, struct causes *c)
 {
     const yyjson_mut_val *spec = json_get(obj, "spec"), *was = json_get(old, "spec");
     const struct path *names = PATH_FIELD(at, STR("names"));
@@ -306,15 +325,18 @@ static void check_stored_versions(const yyjson_mut_val *obj, struct causes *c)
     while (json_next(&it)) {
         struct str name = json_get_str(it.val, "name");
         if (json_get_bool(it.val, "storage") && !is_stored(stored, name)) {
-            causes_add(c, CAUSE_INVALID, at, stored, "must have the storage version %.*s", STR_FMT(name));
+            causes_add(c, CAUSE_INVALID, at, stored, "must have the storage version %.*s",
+                       STR_FMT(name));
         }
     }
     for (it = json_iter(stored); json_next(&it);) {
         struct str name = json_str(it.val);
         if (!has_version(versions, name)) {
             causes_add(c, CAUSE_INVALID, PATH_INDEX(at, it.index), it.val,
-                       "missing from spec.versions; %.*s was previously a storage version, and must remain in spec.versions until a "
-                       "storage migration ensures no data remains persisted in %.*s and removes %.*s from status.storedVersions",
+                       "missing from spec.versions; %.*s was previously a storage version, and "
+                       "must remain in spec.versions until a "
+                       "storage migration ensures no data remains persisted in %.*s and removes "
+                       "%.*s from status.storedVersions",
                        STR_FMT(name), STR_FMT(name), STR_FMT(name));
         }
     }
@@ -330,10 +352,13 @@ static void check_approval(const yyjson_mut_val *obj, const yyjson_mut_val *old,
     if (old && approval == approval_of(old, c->arena, &was)) {
         return;
     }
-    const struct path *annotations = PATH_FIELD(PATH_FIELD(NULL, STR("metadata")), STR("annotations"));
+    const struct path *annotations =
+        PATH_FIELD(PATH_FIELD(NULL, STR("metadata")), STR("annotations"));
     const struct path *at = PATH_KEY(annotations, STR(APPROVAL_ANNOTATION));
     if (approval == APPROVAL_INVALID) {
-        causes_add(c, CAUSE_INVALID, at, json_path(obj, "metadata", "annotations", APPROVAL_ANNOTATION, NULL), "%.*s", STR_FMT(reason));
+        causes_add(c, CAUSE_INVALID, at,
+                   json_path(obj, "metadata", "annotations", APPROVAL_ANNOTATION, NULL), "%.*s",
+                   STR_FMT(reason));
     } else if (approval == APPROVAL_MISSING) {
         causes_add(c, CAUSE_REQUIRED, at, NULL, "%.*s", STR_FMT(reason));
     }
@@ -343,9 +368,12 @@ static void check_approval(const yyjson_mut_val *obj, const yyjson_mut_val *old,
 static void check_object_name(const yyjson_mut_val *obj, struct causes *c)
 {
     const yyjson_mut_val *spec = json_get(obj, "spec");
-    struct str plural = json_get_str(json_get(spec, "names"), "plural"), group = json_get_str(spec, "group");
+    struct str plural = json_get_str(json_get(spec, "names"), "plural"),
+               group = json_get_str(spec, "group");
     struct str name = metadata_name(obj), rest;
-    bool right = str_starts(name, plural) && str_starts(rest = str_skip(name, plural.len), STR(".")) && str_eq(str_skip(rest, 1), group);
+    bool right = str_starts(name, plural) &&
+                 str_starts(rest = str_skip(name, plural.len), STR(".")) &&
+                 str_eq(str_skip(rest, 1), group);
     if (!right) {
         invalid_text(c, PATH_FIELD(PATH_FIELD(NULL, STR("metadata")), STR("name")), name,
                      "must be spec.names.plural+\".\"+spec.group");
@@ -354,7 +382,8 @@ static void check_object_name(const yyjson_mut_val *obj, struct causes *c)
 
 void definition_check_status(const yyjson_mut_val *obj, struct causes *c)
 {
-    check_names(json_path(obj, "status", "acceptedNames", NULL), PATH_FIELD(PATH_FIELD(NULL, STR("status")), STR("acceptedNames")), c);
+    check_names(json_path(obj, "status", "acceptedNames", NULL),
+                PATH_FIELD(PATH_FIELD(NULL, STR("status")), STR("acceptedNames")), c);
 }
 
 void definition_check(const yyjson_mut_val *obj, const yyjson_mut_val *old, struct causes *c)
@@ -373,6 +402,7 @@ void definition_check(const yyjson_mut_val *obj, const yyjson_mut_val *old, stru
     check_approval(obj, old, c);
     if (json_get_bool(json_get(obj, "spec"), "preserveUnknownFields")) {
         causes_add(c, CAUSE_INVALID, PATH_FIELD(at, STR("preserveUnknownFields")), preserve,
-                   "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead");
+                   "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
+                   "spec.versions[*].schema instead");
     }
 }

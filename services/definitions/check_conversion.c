@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Validation of how a definition converts between versions. A webhook's description is checked as the reference does; as no webhook
- * is called yet, a definition that would need one (more than one version) is refused. */
+/* Validation of how a definition converts between versions. A webhook's description is checked as
+ * the reference does; as no webhook is called yet, a definition that would need one (more than one
+ * version) is refused. */
 #include "base/json.h"
 #include "resources/metadata.h"
 #include "services/definitions/definitions_priv.h"
@@ -10,7 +11,8 @@
 static void invalid(struct causes *c, const struct path *at, struct str value, const char *detail)
 {
     yyjson_mut_doc *d = json_doc(c->arena);
-    causes_add(c, CAUSE_INVALID, at, yyjson_mut_strncpy(d, value.ptr ? value.ptr : "", value.len), "%s", detail);
+    causes_add(c, CAUSE_INVALID, at, yyjson_mut_strncpy(d, value.ptr ? value.ptr : "", value.len),
+               "%s", detail);
 }
 
 /* The parts of a URL, as far as the checks look at them. */
@@ -64,7 +66,8 @@ static void check_url(struct str s, const struct path *at, struct causes *c)
     }
 }
 
-static void check_step(struct str path, struct str step, size_t i, const struct path *at, struct causes *c)
+static void check_step(struct str path, struct str step, size_t i, const struct path *at,
+                       struct causes *c)
 {
     struct name_faults faults = {0};
     if (!step.len) {
@@ -101,7 +104,8 @@ static void check_path(struct str path, const struct path *at, struct causes *c)
 static void check_service(const yyjson_mut_val *service, const struct path *at, struct causes *c)
 {
     int64_t port = json_get_int(service, "port", 443);
-    if (!json_get_str(service, "namespace").len) { /* the reference hands these two over in the other order */
+    if (!json_get_str(service, "namespace")
+             .len) { /* the reference hands these two over in the other order */
         causes_add(c, CAUSE_REQUIRED, PATH_FIELD(at, STR("name")), NULL, NULL);
     }
     if (!json_get_str(service, "name").len) {
@@ -162,11 +166,14 @@ void check_conversion(const yyjson_mut_val *spec, const struct path *at, struct 
 {
     static const struct str strategies[] = {{"None", 4}, {"Webhook", 7}};
     const struct path *here = PATH_FIELD(at, STR("conversion"));
-    const yyjson_mut_val *conversion = json_get(spec, "conversion"), *webhook = json_get(conversion, "webhook");
-    yyjson_mut_val *strategy = json_get(conversion, "strategy"), *versions = json_get(webhook, "conversionReviewVersions");
+    const yyjson_mut_val *conversion = json_get(spec, "conversion"),
+                         *webhook = json_get(conversion, "webhook");
+    yyjson_mut_val *strategy = json_get(conversion, "strategy"),
+                   *versions = json_get(webhook, "conversionReviewVersions");
     if (!json_str(strategy).len) {
         causes_add(c, CAUSE_REQUIRED, PATH_FIELD(here, STR("strategy")), NULL, NULL);
-    } else if (!str_eq(json_str(strategy), strategies[0]) && !str_eq(json_str(strategy), strategies[1])) {
+    } else if (!str_eq(json_str(strategy), strategies[0]) &&
+               !str_eq(json_str(strategy), strategies[1])) {
         causes_add_unsupported(c, PATH_FIELD(here, STR("strategy")), strategy, strategies, 2);
     }
     if (!str_eq(json_str(strategy), strategies[1])) {
@@ -183,7 +190,8 @@ void check_conversion(const yyjson_mut_val *spec, const struct path *at, struct 
     check_client(json_get(webhook, "clientConfig"), here, c);
     check_review_versions(versions, here, c);
     if (json_size(json_get(spec, "versions")) > 1) {
-        causes_add(c, CAUSE_FORBIDDEN, PATH_FIELD(here, STR("strategy")), NULL,
-                   "this server does not call conversion webhooks yet; use None, or a single version");
+        causes_add(
+            c, CAUSE_FORBIDDEN, PATH_FIELD(here, STR("strategy")), NULL,
+            "this server does not call conversion webhooks yet; use None, or a single version");
     }
 }

@@ -10,16 +10,36 @@ enum { SELECTABLE_FIELDS_MAX = 8, DEPRECATION_WARNING_MAX = 256 };
 /* ---- the schema ---- */
 
 /* What the root of a schema may say where status is a part of its own, in the reference's words. */
-#define AT_ROOT                                                                                                            \
-    "Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern MaxItems " \
-    "MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields XValidations"
+#define AT_ROOT                                                                                    \
+    "Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength "   \
+    "MinLength Pattern MaxItems "                                                                  \
+    "MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example "              \
+    "XPreserveUnknownFields XValidations"
 
 static bool allowed_at_root(struct str key)
 {
     static const char *const keys[] = {
-        "description", "type",      "format",     "title",         "maximum",    "exclusiveMaximum", "minimum", "exclusiveMinimum",
-        "maxLength",   "minLength", "pattern",    "maxItems",      "minItems",   "uniqueItems",      "multipleOf",
-        "required",    "items",     "properties", "externalDocs",  "example",    "x-kubernetes-preserve-unknown-fields",
+        "description",
+        "type",
+        "format",
+        "title",
+        "maximum",
+        "exclusiveMaximum",
+        "minimum",
+        "exclusiveMinimum",
+        "maxLength",
+        "minLength",
+        "pattern",
+        "maxItems",
+        "minItems",
+        "uniqueItems",
+        "multipleOf",
+        "required",
+        "items",
+        "properties",
+        "externalDocs",
+        "example",
+        "x-kubernetes-preserve-unknown-fields",
         "x-kubernetes-validations",
     };
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
@@ -33,8 +53,8 @@ static bool allowed_at_root(struct str key)
 /* Go's zero value. */
 static bool is_zero(const yyjson_mut_val *v)
 {
-    return !v || json_is_null(v) || (json_is_str(v) && !json_str(v).len) || yyjson_mut_is_false(json_mut(v)) ||
-           (json_is_arr(v) && !json_size(v));
+    return !v || json_is_null(v) || (json_is_str(v) && !json_str(v).len) ||
+           yyjson_mut_is_false(json_mut(v)) || (json_is_arr(v) && !json_size(v));
 }
 
 static void check_root_with_status(yyjson_mut_val *schema, const struct path *at, struct causes *c)
@@ -43,19 +63,23 @@ static void check_root_with_status(yyjson_mut_val *schema, const struct path *at
     struct json_iter it = json_iter(schema);
     if (json_str(type).len && !str_is(json_str(type), "object")) {
         causes_add(c, CAUSE_INVALID, PATH_FIELD(at, STR("type")), type,
-                   "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled");
+                   "only \"object\" is allowed as the type at the root of the schema if the status "
+                   "subresource is enabled");
         return;
     }
     while (json_next(&it)) {
         if (!allowed_at_root(json_str(it.key)) && !is_zero(it.val)) {
-            causes_add(c, CAUSE_INVALID, at, schema, "only [%s] fields are allowed at the root of the schema if the status subresource is enabled",
+            causes_add(c, CAUSE_INVALID, at, schema,
+                       "only [%s] fields are allowed at the root of the schema if the status "
+                       "subresource is enabled",
                        AT_ROOT);
             return;
         }
     }
 }
 
-static void check_schema(const yyjson_mut_val *version, bool status, const struct path *at, struct causes *c)
+static void check_schema(const yyjson_mut_val *version, bool status, const struct path *at,
+                         struct causes *c)
 {
     yyjson_mut_val *schema = json_path(version, "schema", "openAPIV3Schema", NULL);
     if (!json_is_obj(schema)) {
@@ -101,8 +125,8 @@ static bool is_under(struct str path, struct str root)
     return str_starts(path, root);
 }
 
-static void check_replicas_path(const yyjson_mut_val *scale, const char *key, struct str root, const char *words, const struct path *at,
-                                struct causes *c)
+static void check_replicas_path(const yyjson_mut_val *scale, const char *key, struct str root,
+                                const char *words, const struct path *at, struct causes *c)
 {
     yyjson_mut_val *v = json_get(scale, key);
     const struct path *here = PATH_FIELD(at, str_from(key));
@@ -113,20 +137,25 @@ static void check_replicas_path(const yyjson_mut_val *scale, const char *key, st
     }
 }
 
-static void check_subresources(const yyjson_mut_val *version, const struct path *at, struct causes *c)
+static void check_subresources(const yyjson_mut_val *version, const struct path *at,
+                               struct causes *c)
 {
     const yyjson_mut_val *scale = json_path(version, "subresources", "scale", NULL);
     const struct path *here = PATH_FIELD(at, STR("scale"));
     if (!scale) {
         return;
     }
-    check_replicas_path(scale, "specReplicasPath", STR(".spec."), "should be a json path under .spec", here, c);
-    check_replicas_path(scale, "statusReplicasPath", STR(".status."), "should be a json path under .status", here, c);
+    check_replicas_path(scale, "specReplicasPath", STR(".spec."),
+                        "should be a json path under .spec", here, c);
+    check_replicas_path(scale, "statusReplicasPath", STR(".status."),
+                        "should be a json path under .status", here, c);
     yyjson_mut_val *selector = json_get(scale, "labelSelectorPath");
     const struct path *selector_at = PATH_FIELD(here, STR("labelSelectorPath"));
-    if (json_str(selector).len && check_simple_path(selector, selector_at, c) && !is_under(json_str(selector), STR(".spec.")) &&
+    if (json_str(selector).len && check_simple_path(selector, selector_at, c) &&
+        !is_under(json_str(selector), STR(".spec.")) &&
         !is_under(json_str(selector), STR(".status."))) {
-        causes_add(c, CAUSE_INVALID, selector_at, selector, "should be a json path under either .spec or .status");
+        causes_add(c, CAUSE_INVALID, selector_at, selector,
+                   "should be a json path under either .spec or .status");
     }
 }
 
@@ -150,7 +179,8 @@ static void check_column_path(const yyjson_mut_val *column, const struct path *a
     struct jsonpath *path = NULL;
     if (!json_str(v).len) {
         causes_add(c, CAUSE_REQUIRED, here, NULL, NULL);
-    } else if (check_simple_path(v, here, c) && jsonpath_parse(c->arena, json_str(v), &path, &err) < 0) {
+    } else if (check_simple_path(v, here, c) &&
+               jsonpath_parse(c->arena, json_str(v), &path, &err) < 0) {
         causes_add(c, CAUSE_INVALID, here, v, "%s", err_message(&err));
     }
     err_finish(&err);
@@ -159,17 +189,21 @@ static void check_column_path(const yyjson_mut_val *column, const struct path *a
 static void check_column(const yyjson_mut_val *column, const struct path *at, struct causes *c)
 {
     static const char *const types[] = {"boolean", "date", "integer", "number", "string"};
-    static const char *const formats[] = {"byte", "date", "date-time", "double", "float", "int32", "int64", "password"};
+    static const char *const formats[] = {"byte",  "date",  "date-time", "double",
+                                          "float", "int32", "int64",     "password"};
     yyjson_mut_val *type = json_get(column, "type"), *format = json_get(column, "format");
     if (!json_get_str(column, "name").len) {
         causes_add(c, CAUSE_REQUIRED, PATH_FIELD(at, STR("name")), NULL, NULL);
     }
     if (!json_str(type).len) {
-        causes_add(c, CAUSE_REQUIRED, PATH_FIELD(at, STR("type")), NULL, "must be one of boolean,date,integer,number,string");
+        causes_add(c, CAUSE_REQUIRED, PATH_FIELD(at, STR("type")), NULL,
+                   "must be one of boolean,date,integer,number,string");
     } else if (!one_of(json_str(type), types, sizeof(types) / sizeof(*types))) {
-        causes_add(c, CAUSE_INVALID, PATH_FIELD(at, STR("type")), type, "must be one of boolean,date,integer,number,string");
+        causes_add(c, CAUSE_INVALID, PATH_FIELD(at, STR("type")), type,
+                   "must be one of boolean,date,integer,number,string");
     }
-    if (json_str(format).len && !one_of(json_str(format), formats, sizeof(formats) / sizeof(*formats))) {
+    if (json_str(format).len &&
+        !one_of(json_str(format), formats, sizeof(formats) / sizeof(*formats))) {
         causes_add(c, CAUSE_INVALID, PATH_FIELD(at, STR("format")), format,
                    "must be one of byte,date,date-time,double,float,int32,int64,password");
     }
@@ -187,12 +221,14 @@ static void check_columns(const yyjson_mut_val *version, const struct path *at, 
 /* ---- selectable fields ---- */
 
 /* Finds the schema that a path of fields leads to; NULL with *ret_fault set where it is none. */
-static const yyjson_mut_val *follow(struct str path, const yyjson_mut_val *schema, const char **ret_fault, struct arena *a)
+static const yyjson_mut_val *follow(struct str path, const yyjson_mut_val *schema,
+                                    const char **ret_fault, struct arena *a)
 {
     while (path.len) {
         if (path.ptr[0] != '.') {
-            *ret_fault = path.ptr[0] == '[' ? "array notation is not allowed"
-                                            : arena_printf(a, "expected [ or . but got: %.*s", STR_FMT(path));
+            *ret_fault = path.ptr[0] == '['
+                             ? "array notation is not allowed"
+                             : arena_printf(a, "expected [ or . but got: %.*s", STR_FMT(path));
             return NULL;
         }
         path = str_skip(path, 1);
@@ -204,8 +240,11 @@ static const yyjson_mut_val *follow(struct str path, const yyjson_mut_val *schem
             *ret_fault = "unexpected end of JSON path";
             return NULL;
         }
-        const yyjson_mut_val *properties = json_get(schema, "properties"), *more = json_get(schema, "additionalProperties");
-        schema = properties ? json_getn(properties, str_make(path.ptr, n)) : json_is_obj(more) ? more : NULL;
+        const yyjson_mut_val *properties = json_get(schema, "properties"),
+                             *more = json_get(schema, "additionalProperties");
+        schema = properties          ? json_getn(properties, str_make(path.ptr, n))
+                 : json_is_obj(more) ? more
+                                     : NULL;
         if (!schema) {
             *ret_fault = "does not refer to a valid field";
             return NULL;
@@ -222,7 +261,8 @@ static bool selectable_type(const yyjson_mut_val *schema)
 }
 
 /* Adds causes for one field. True: it is a path that stands for a field. */
-static bool check_field(yyjson_mut_val *v, const yyjson_mut_val *schema, const struct path *at, struct causes *c)
+static bool check_field(yyjson_mut_val *v, const yyjson_mut_val *schema, const struct path *at,
+                        struct causes *c)
 {
     const char *fault = NULL;
     struct str rest, path = json_str(v);
@@ -240,14 +280,16 @@ static bool check_field(yyjson_mut_val *v, const yyjson_mut_val *schema, const s
     }
     if (!selectable_type(found)) {
         causes_add(c, CAUSE_INVALID, at, v,
-                   "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.");
+                   "must point to a field of type string, boolean or integer. Enum string fields "
+                   "and strings with formats are allowed.");
     }
     return true;
 }
 
 static void too_many(size_t n, const struct path *at, struct causes *c)
 {
-    causes_add_text(c, CAUSE_TOO_MANY, at, STR_NULL, "%zu: must have at most %d items", n, SELECTABLE_FIELDS_MAX);
+    causes_add_text(c, CAUSE_TOO_MANY, at, STR_NULL, "%zu: must have at most %d items", n,
+                    SELECTABLE_FIELDS_MAX);
 }
 
 static void check_fields(const yyjson_mut_val *version, const struct path *at, struct causes *c)
@@ -286,7 +328,8 @@ static void check_fields(const yyjson_mut_val *version, const struct path *at, s
 
 /* ---- a version, and what all share ---- */
 
-static void check_deprecation(const yyjson_mut_val *version, const struct path *at, struct causes *c)
+static void check_deprecation(const yyjson_mut_val *version, const struct path *at,
+                              struct causes *c)
 {
     yyjson_mut_val *v = json_get(version, "deprecationWarning");
     const struct path *here = PATH_FIELD(at, STR("deprecationWarning"));
@@ -307,7 +350,10 @@ static void check_deprecation(const yyjson_mut_val *version, const struct path *
     for (size_t i = 0; i < s.len; i++) {
         unsigned char ch = (unsigned char)s.ptr[i];
         if (ch < 0x20 || ch == 0x7f) {
-            causes_add(c, CAUSE_INVALID, here, v, "must only contain printable UTF-8 characters; non-printable character found at index %zu", i);
+            causes_add(c, CAUSE_INVALID, here, v,
+                       "must only contain printable UTF-8 characters; non-printable character "
+                       "found at index %zu",
+                       i);
             break;
         }
     }

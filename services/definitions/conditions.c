@@ -20,15 +20,18 @@ bool definition_condition_is(const yyjson_mut_val *obj, const char *type, const 
     return str_is(json_get_str(definition_condition(obj, type), "status"), status);
 }
 
-static bool says(const yyjson_mut_val *condition, const char *status, struct str reason, struct str message)
+static bool says(const yyjson_mut_val *condition, const char *status, struct str reason,
+                 struct str message)
 {
-    return condition && str_is(json_get_str(condition, "status"), status) && str_eq(json_get_str(condition, "reason"), reason) &&
+    return condition && str_is(json_get_str(condition, "status"), status) &&
+           str_eq(json_get_str(condition, "reason"), reason) &&
            str_eq(json_get_str(condition, "message"), message);
 }
 
 static yyjson_mut_val *condition_add(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type)
 {
-    yyjson_mut_val *status = json_ensure_obj(d, obj, "status"), *list = json_get(status, "conditions");
+    yyjson_mut_val *status = json_ensure_obj(d, obj, "status"),
+                   *list = json_get(status, "conditions");
     if (!json_is_arr(list)) {
         list = yyjson_mut_arr(d);
         json_setz(d, status, "conditions", list);
@@ -39,14 +42,16 @@ static yyjson_mut_val *condition_add(yyjson_mut_doc *d, yyjson_mut_val *obj, con
     return condition;
 }
 
-void definition_set_condition(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, const char *status, struct str reason, struct str message,
-                   int64_t now_us)
+void definition_set_condition(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type,
+                              const char *status, struct str reason, struct str message,
+                              int64_t now_us)
 {
     yyjson_mut_val *condition = definition_condition(obj, type);
     if (!condition) {
         condition = condition_add(d, obj, type);
     }
-    if (!str_is(json_get_str(condition, "status"), status) || !json_get_str(condition, "lastTransitionTime").len) {
+    if (!str_is(json_get_str(condition, "status"), status) ||
+        !json_get_str(condition, "lastTransitionTime").len) {
         char now[CLOCK_TEXT];
         size_t n = clock_format(now_us, now);
         json_set_str(d, condition, "status", str_from(status));
@@ -68,9 +73,11 @@ enum { WANTED_MAX = 3 };
 static struct wanted wanted_established(const struct definition *f)
 {
     if (f->established) {
-        return (struct wanted){"Established", "True", STR("InitialNamesAccepted"), STR("the initial names have been accepted")};
+        return (struct wanted){"Established", "True", STR("InitialNamesAccepted"),
+                               STR("the initial names have been accepted")};
     }
-    return (struct wanted){"Established", "False", STR("NotAccepted"), STR("not all names are accepted")};
+    return (struct wanted){"Established", "False", STR("NotAccepted"),
+                           STR("not all names are accepted")};
 }
 
 static struct wanted wanted_approval(enum approval approval, struct str reason)
@@ -84,13 +91,16 @@ static struct wanted wanted_approval(enum approval approval, struct str reason)
         [APPROVAL_BYPASSED] = {"False", {"UnapprovedAnnotation", 20}},
         [APPROVAL_MISSING] = {"False", {"MissingAnnotation", 17}},
     };
-    return (struct wanted){"KubernetesAPIApprovalPolicyConformant", by[approval].status, by[approval].reason, reason};
+    return (struct wanted){"KubernetesAPIApprovalPolicyConformant", by[approval].status,
+                           by[approval].reason, reason};
 }
 
-static size_t wanted_all(const struct definition *f, const yyjson_mut_val *obj, struct arena *a, struct wanted out[WANTED_MAX])
+static size_t wanted_all(const struct definition *f, const yyjson_mut_val *obj, struct arena *a,
+                         struct wanted out[WANTED_MAX])
 {
     size_t n = 0;
-    out[n++] = (struct wanted){"NamesAccepted", f->names_accepted ? "True" : "False", f->reason, f->message};
+    out[n++] = (struct wanted){"NamesAccepted", f->names_accepted ? "True" : "False", f->reason,
+                               f->message};
     out[n++] = wanted_established(f);
     if (approval_needed(f->group)) {
         struct str reason = STR_NULL;
@@ -124,7 +134,8 @@ bool definition_status_right(const struct definition *f, const yyjson_mut_val *o
     return right;
 }
 
-bool definition_put_status(const struct definition *f, yyjson_mut_doc *d, yyjson_mut_val *obj, int64_t now_us)
+bool definition_put_status(const struct definition *f, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                           int64_t now_us)
 {
     if (definition_status_right(f, obj)) {
         return false;
@@ -136,7 +147,8 @@ bool definition_put_status(const struct definition *f, yyjson_mut_doc *d, yyjson
     size_t n = wanted_all(f, obj, &a, want);
     for (size_t i = 0; i < n; i++) {
         if (!wanted_holds(&want[i], obj)) {
-            definition_set_condition(d, obj, want[i].type, want[i].status, want[i].reason, want[i].message, now_us);
+            definition_set_condition(d, obj, want[i].type, want[i].status, want[i].reason,
+                                     want[i].message, now_us);
         }
     }
     arena_finish(&a);
@@ -147,8 +159,8 @@ bool definition_put_status(const struct definition *f, yyjson_mut_doc *d, yyjson
 
 bool approval_needed(struct str group)
 {
-    return str_is(group, "k8s.io") || str_ends(group, STR(".k8s.io")) || str_is(group, "kubernetes.io") ||
-           str_ends(group, STR(".kubernetes.io"));
+    return str_is(group, "k8s.io") || str_ends(group, STR(".k8s.io")) ||
+           str_is(group, "kubernetes.io") || str_ends(group, STR(".kubernetes.io"));
 }
 
 /* scheme://host... */

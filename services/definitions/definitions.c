@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The type CustomResourceDefinition, and the service around it: what the server ships of it is loaded, then what is stored, then what
- * the settings name; the background part writes statuses. */
+/* The type CustomResourceDefinition, and the service around it: what the server ships of it is
+ * loaded, then what is stored, then what the settings name; the background part writes statuses. */
 #include "services/definitions/definitions.h"
 
 #include <stdlib.h>
@@ -27,13 +27,15 @@ static bool of_status(struct write *w)
     return str_is(write_op(w)->subresource, "status");
 }
 
-static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *old, struct err *err)
+static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                   yyjson_mut_val *old, struct err *err)
 {
     (void)self;
     return of_status(w) ? 0 : definition_fill(w, d, obj, old, err);
 }
 
-static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old, struct causes *c)
+static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old,
+                     struct causes *c)
 {
     (void)self;
     if (of_status(w)) {
@@ -47,7 +49,8 @@ static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mu
 }
 
 /* The first delete holds the object until its type's objects are gone. */
-static int before_delete(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err)
+static int before_delete(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                         struct err *err)
 {
     (void)self;
     (void)err;
@@ -62,7 +65,9 @@ static int before_delete(void *self, struct write *w, yyjson_mut_doc *d, yyjson_
         yyjson_mut_arr_add_str(d, json_get(meta, "finalizers"), DEFINITIONS_FINALIZER);
     }
     definition_set_condition(d, obj, "Terminating", "True", STR("InstanceDeletionPending"),
-                  STR("CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"), write_now_us(w));
+                             STR("CustomResourceDefinition marked for deletion; CustomResource "
+                                 "deletion will begin soon"),
+                             write_now_us(w));
     return 0;
 }
 
@@ -90,7 +95,8 @@ static void served_versions(const yyjson_mut_val *obj, struct buf *b)
     for (size_t i = 0; i < n; i++) {
         buf_printf(b, "%s%.*s", i ? "," : "", STR_FMT(names[i]));
         for (it = json_iter(json_path(obj, "spec", "versions", NULL)); json_next(&it);) {
-            if (str_eq(json_get_str(it.val, "name"), names[i]) && json_get_bool(it.val, "storage")) {
+            if (str_eq(json_get_str(it.val, "name"), names[i]) &&
+                json_get_bool(it.val, "storage")) {
                 buf_addz(b, "(storage)");
             }
         }
@@ -105,7 +111,8 @@ static void joined(const yyjson_mut_val *list, struct buf *b)
     }
 }
 
-static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, const yyjson_mut_val *obj, yyjson_mut_val *cells)
+static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
+                const yyjson_mut_val *obj, yyjson_mut_val *cells)
 {
     const yyjson_mut_val *spec = json_get(obj, "spec"), *names = json_get(spec, "names");
     AUTO(buf_finish) struct buf versions = {0}, short_names = {0};
@@ -124,7 +131,8 @@ static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, con
 }
 
 /* Of the status subresource: everything but the spec. */
-static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *current, struct err *err)
+static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                        yyjson_mut_val *current, struct err *err)
 {
     (void)self;
     (void)w;
@@ -143,7 +151,9 @@ const struct type_strategy definition_strategy = {
 };
 
 const struct type_subresource definition_subresources[1] = {
-    {.name = {"status", 6}, .verbs = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH), .merge = merge_status},
+    {.name = {"status", 6},
+     .verbs = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH),
+     .merge = merge_status},
 };
 
 /* ---- writing statuses ---- */
@@ -154,7 +164,8 @@ static const struct client_ref of_definition = {
     .resource = {"customresourcedefinitions", 25},
 };
 
-/* Takes the record's say over into the tree. Under the lock, so that nothing is copied. False: nothing to write. */
+/* Takes the record's say over into the tree. Under the lock, so that nothing is copied. False:
+ * nothing to write. */
 static bool take_status(struct definitions *s, struct str name, yyjson_mut_doc *d)
 {
     yyjson_mut_val *obj = yyjson_mut_doc_get_root(d);
@@ -182,7 +193,8 @@ static int write_status(struct definitions *s, struct str name, struct err *err)
     return r;
 }
 
-/* Takes one definition that is due; STR_NULL: none. Settles its names anew, for they may be free by now. */
+/* Takes one definition that is due; STR_NULL: none. Settles its names anew, for they may be free by
+ * now. */
 static struct str take_due(struct definitions *s, struct arena *a, bool *ret_serve)
 {
     struct str name = STR_NULL;
@@ -287,7 +299,8 @@ int definitions_run(struct definitions *self, struct service_stop *stopper, stru
 
 /* ---- life ---- */
 
-static int publish(struct definitions *s, const struct service_documents *documents, struct err *err)
+static int publish(struct definitions *s, const struct service_documents *documents,
+                   struct err *err)
 {
     static const char name[] = "customresourcedefinitions.apiextensions.k8s.io";
     const struct type_extras extras = {
@@ -299,7 +312,8 @@ static int publish(struct definitions *s, const struct service_documents *docume
     int r = service_publish(s->registry, service_document(documents, name), &extras, err);
     if (r == 0) {
         struct registry_snapshot *types = registry_ref(s->registry);
-        s->type = type_ref(registry_find(types, STR("apiextensions.k8s.io"), STR("customresourcedefinitions")));
+        s->type = type_ref(
+            registry_find(types, STR("apiextensions.k8s.io"), STR("customresourcedefinitions")));
         registry_snapshot_unref(types);
     }
     return r;

@@ -20,11 +20,11 @@ struct definition {
     yyjson_mut_val *requested, *accepted; /* names: as in spec.names and status.acceptedNames */
     bool names_accepted, established;
     struct str reason, message; /* of the condition NamesAccepted */
-    bool served;    /* its type is in the registry */
+    bool served;                /* its type is in the registry */
     bool deleting;
-    bool due;       /* its status is to be looked at */
-    int64_t rev;    /* of the object that was last seen */
-    int64_t born;   /* revision at which the object came to be */
+    bool due;     /* its status is to be looked at */
+    int64_t rev;  /* of the object that was last seen */
+    int64_t born; /* revision at which the object came to be */
     int64_t generation;
 };
 
@@ -32,7 +32,7 @@ struct definitions {
     struct engine *engine;
     struct registry *registry;
     struct client *client;
-    struct type *type; /* CustomResourceDefinition; a reference */
+    struct type *type;    /* CustomResourceDefinition; a reference */
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t wake;
     struct definition **items; /* by name */
@@ -55,10 +55,12 @@ void definition_recheck_group(struct definitions *s, struct str group, struct st
 yyjson_mut_val *definition_condition(const yyjson_mut_val *obj, const char *type);
 bool definition_condition_is(const yyjson_mut_val *obj, const char *type, const char *status);
 /* Sets a condition in status.conditions; lastTransitionTime moves when its status changes. */
-void definition_set_condition(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, const char *status, struct str reason, struct str message,
-                   int64_t now_us);
+void definition_set_condition(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type,
+                              const char *status, struct str reason, struct str message,
+                              int64_t now_us);
 /* Brings obj's status to what the record says. True: something changed. */
-bool definition_put_status(const struct definition *f, yyjson_mut_doc *d, yyjson_mut_val *obj, int64_t now_us);
+bool definition_put_status(const struct definition *f, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                           int64_t now_us);
 /* Whether obj's status says what the record says. */
 bool definition_status_right(const struct definition *f, const yyjson_mut_val *obj);
 
@@ -69,14 +71,16 @@ bool approval_needed(struct str group);
 enum approval approval_of(const yyjson_mut_val *obj, struct arena *a, struct str *ret_reason);
 
 /* ---- fill.c: defaults, normal form, status of a new definition ---- */
-int definition_fill(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *old, struct err *err);
+int definition_fill(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                    const yyjson_mut_val *old, struct err *err);
 void definition_fill_status(yyjson_mut_doc *d, yyjson_mut_val *obj);
 
 /* ---- check.c, check_version.c, check_conversion.c: validation ---- */
 struct check {
     struct causes *c;
     const yyjson_mut_val *spec, *versions;
-    /* Where all versions say the same, the reference speaks of the spec's own field and not of the versions'. */
+    /* Where all versions say the same, the reference speaks of the spec's own field and not of the
+     * versions'. */
     bool same_schema, same_subresources, same_columns, same_fields;
 };
 void definition_check(const yyjson_mut_val *obj, const yyjson_mut_val *old, struct causes *c);
@@ -87,21 +91,24 @@ void check_version(struct check *k, const yyjson_mut_val *version, const struct 
 void check_shared(struct check *k, const struct path *at);
 void check_conversion(const yyjson_mut_val *spec, const struct path *at, struct causes *c);
 /* Adds one Invalid cause with all faults joined by commas, `before` in front. */
-void check_label_1035(struct str value, struct str shown, const char *before, const struct path *at, struct causes *c);
+void check_label_1035(struct str value, struct str shown, const char *before, const struct path *at,
+                      struct causes *c);
 
 /* ---- warn.c ---- */
 void definition_warn(struct write *w, const yyjson_mut_val *obj, const yyjson_mut_val *old);
 
 /* ---- serve.c: from a definition to a type ---- */
 /* After a commit: obj NULL: removed. Takes the lock. */
-void definition_committed(struct definitions *s, const yyjson_mut_val *obj, const yyjson_mut_val *old, int64_t rev);
+void definition_committed(struct definitions *s, const yyjson_mut_val *obj,
+                          const yyjson_mut_val *old, int64_t rev);
 /* Registers the types of all stored definitions, before anything is served. */
 int definition_load_all(struct definitions *s, struct err *err);
 /* Puts the type of a definition whose names were accepted later into the registry. */
 int definition_serve_late(struct definitions *s, struct str name, struct err *err);
 
 /* ---- files.c ---- */
-/* Creates or updates the definitions in the *.yaml, *.yml and *.json files of the directory. The error names file and document. */
+/* Creates or updates the definitions in the *.yaml, *.yml and *.json files of the directory. The
+ * error names file and document. */
 int definition_apply_dir(struct definitions *s, const char *dir, struct err *err);
 
 extern const struct type_strategy definition_strategy;

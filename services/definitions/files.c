@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Definitions from files: each document of a directory's YAML and JSON files becomes an object, or renews the one of its name. */
+/* Definitions from files: each document of a directory's YAML and JSON files becomes an object, or
+ * renews the one of its name. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -26,7 +27,8 @@ static const struct client_ref of_definition = {
 /* ---- one document ---- */
 
 /* Adds the members of from[key] to to[key]. */
-static void merge_map(yyjson_mut_doc *d, yyjson_mut_val *to, const yyjson_mut_val *from, const char *key)
+static void merge_map(yyjson_mut_doc *d, yyjson_mut_val *to, const yyjson_mut_val *from,
+                      const char *key)
 {
     struct json_iter it = json_iter(json_get(from, key));
     while (json_next(&it)) {
@@ -34,8 +36,10 @@ static void merge_map(yyjson_mut_doc *d, yyjson_mut_val *to, const yyjson_mut_va
     }
 }
 
-/* The stored object with the file's spec, and its labels and annotations added; what others set stays. */
-static int renew_once(struct definitions *s, const struct client_ref *ref, const yyjson_mut_val *obj, struct arena *a, struct err *err)
+/* The stored object with the file's spec, and its labels and annotations added; what others set
+ * stays. */
+static int renew_once(struct definitions *s, const struct client_ref *ref,
+                      const yyjson_mut_val *obj, struct arena *a, struct err *err)
 {
     yyjson_mut_doc *d = NULL, *answer = NULL;
     int r = client_get(s->client, ref, a, &d, err);
@@ -49,7 +53,8 @@ static int renew_once(struct definitions *s, const struct client_ref *ref, const
     return client_update(s->client, ref, now, NULL, a, &answer, err);
 }
 
-static int renew(struct definitions *s, const struct client_ref *ref, const yyjson_mut_val *obj, struct arena *a, struct err *err)
+static int renew(struct definitions *s, const struct client_ref *ref, const yyjson_mut_val *obj,
+                 struct arena *a, struct err *err)
 {
     int r = ERR_CONFLICT;
     for (int i = 0; i < UPDATE_ATTEMPTS && r == ERR_CONFLICT; i++) {
@@ -68,8 +73,10 @@ static int apply(struct definitions *s, yyjson_mut_val *obj, struct err *err)
 {
     if (!str_is(json_get_str(obj, "kind"), "CustomResourceDefinition") ||
         !str_is(json_get_str(obj, "apiVersion"), "apiextensions.k8s.io/v1")) {
-        return err_set(err, ERR_BAD_REQUEST, "a CustomResourceDefinition of apiextensions.k8s.io/v1 is wanted, not %.*s %.*s",
-                       STR_FMT(json_get_str(obj, "apiVersion")), STR_FMT(json_get_str(obj, "kind")));
+        return err_set(
+            err, ERR_BAD_REQUEST,
+            "a CustomResourceDefinition of apiextensions.k8s.io/v1 is wanted, not %.*s %.*s",
+            STR_FMT(json_get_str(obj, "apiVersion")), STR_FMT(json_get_str(obj, "kind")));
     }
     struct client_ref ref = of_definition;
     struct arena a;
@@ -117,7 +124,8 @@ static int apply_text(struct file *f, bool is_json, struct str text, struct err 
     struct arena a;
     arena_init(&a, text.len * 2);
     yyjson_mut_doc *d = NULL;
-    int r = is_json ? json_read(&a, text, &d, NULL, err) : yaml_read_all(&a, text, apply_document, f, err);
+    int r = is_json ? json_read(&a, text, &d, NULL, err)
+                    : yaml_read_all(&a, text, apply_document, f, err);
     if (r == 0 && is_json) {
         r = apply_document(f, d, err);
     }
@@ -145,7 +153,8 @@ static int apply_file(struct definitions *s, const char *path, struct err *err)
 static int wanted(const struct dirent *e)
 {
     struct str name = str_from(e->d_name);
-    return name.ptr[0] != '.' && (str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml")) || str_ends(name, STR(".json")));
+    return name.ptr[0] != '.' && (str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml")) ||
+                                  str_ends(name, STR(".json")));
 }
 
 int definition_apply_dir(struct definitions *s, const char *dir, struct err *err)
@@ -153,7 +162,8 @@ int definition_apply_dir(struct definitions *s, const char *dir, struct err *err
     struct dirent **entries = NULL;
     int n = scandir(dir, &entries, wanted, alphasort), r = 0;
     if (n < 0) {
-        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "--schemas %s: %s", dir, strerror(errno));
+        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "--schemas %s: %s", dir,
+                       strerror(errno));
     }
     for (int i = 0; i < n; i++) {
         if (r == 0) {

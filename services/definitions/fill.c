@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the server fills into a definition: defaults, the form that the reference's types marshal to, and the status of a new one. */
+/* What the server fills into a definition: defaults, the form that the reference's types marshal
+ * to, and the status of a new one. */
 #include <ctype.h>
 
 #include "base/cleanup.h"
@@ -84,7 +85,8 @@ static void fill_version(yyjson_mut_doc *d, yyjson_mut_val *version)
 }
 
 /* Takes out of a version's schema what is no keyword and reports it. */
-static void prune_schema(yyjson_mut_doc *d, yyjson_mut_val *version, const struct path *at, struct schema_unknown *unknown)
+static void prune_schema(yyjson_mut_doc *d, yyjson_mut_val *version, const struct path *at,
+                         struct schema_unknown *unknown)
 {
     yyjson_mut_val *root = json_path(version, "schema", "openAPIV3Schema", NULL);
     if (json_is_obj(root)) {
@@ -110,7 +112,8 @@ static int report(struct write *w, const struct schema_unknown *unknown, struct 
         buf_printf(&b, "%sunknown field \"%.*s\"", i ? ", " : "", STR_FMT(unknown->paths[i]));
     }
     return err_set(err, ERR_BAD_REQUEST,
-                   "CustomResourceDefinition in version \"v1\" cannot be handled as a CustomResourceDefinition: strict decoding "
+                   "CustomResourceDefinition in version \"v1\" cannot be handled as a "
+                   "CustomResourceDefinition: strict decoding "
                    "error: %.*s",
                    STR_FMT(buf_str(&b)));
 }
@@ -184,7 +187,8 @@ void definition_fill_status(yyjson_mut_doc *d, yyjson_mut_val *obj)
     }
 }
 
-int definition_fill(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *old, struct err *err)
+int definition_fill(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                    const yyjson_mut_val *old, struct err *err)
 {
     yyjson_mut_val *spec = json_ensure_obj(d, obj, "spec");
     ensure_str(d, spec, "group");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which definition has which names. Within a group no two types share a plural, singular or short name, nor a kind; who was there
- * first keeps it, the other waits until it is free. Rules: the naming controller of the reference. */
+/* Which definition has which names. Within a group no two types share a plural, singular or short
+ * name, nor a kind; who was there first keeps it, the other waits until it is free. Rules: the
+ * naming controller of the reference. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -131,7 +132,8 @@ static bool taken_by_builtin(struct definitions *s, struct str group, struct str
     for (size_t i = 0; g && i < g->n_types && !taken; i++) {
         const struct type *t = g->types[i];
         if (!t->custom) {
-            taken = kind ? str_eq(t->kind, name) || str_eq(t->list_kind, name) : builtin_has_resource(t, name);
+            taken = kind ? str_eq(t->kind, name) || str_eq(t->list_kind, name)
+                         : builtin_has_resource(t, name);
         }
     }
     registry_snapshot_unref(types);
@@ -145,9 +147,11 @@ static bool taken(struct definitions *s, const struct definition *f, struct str 
         if (!str_eq(s->items[i]->group, f->group)) {
             continue;
         }
-        if (kind ? str_eq(json_get_str(a, "kind"), name) || str_eq(json_get_str(a, "listKind"), name)
-                 : str_eq(json_get_str(a, "plural"), name) || str_eq(json_get_str(a, "singular"), name) ||
-                       list_has(json_get(a, "shortNames"), name)) {
+        if (kind
+                ? str_eq(json_get_str(a, "kind"), name) || str_eq(json_get_str(a, "listKind"), name)
+                : str_eq(json_get_str(a, "plural"), name) ||
+                      str_eq(json_get_str(a, "singular"), name) ||
+                      list_has(json_get(a, "shortNames"), name)) {
             return true;
         }
     }
@@ -169,7 +173,8 @@ static const char *in_use(struct definition *f, struct str name)
 }
 
 /* One name: it is had already, or free, or a conflict. `got` collects what is had from now on. */
-static void settle_one(struct definitions *s, struct definition *f, yyjson_mut_val *got, const char *key, bool kind, const char *reason)
+static void settle_one(struct definitions *s, struct definition *f, yyjson_mut_val *got,
+                       const char *key, bool kind, const char *reason)
 {
     struct str want = json_get_str(f->requested, key);
     if (str_eq(want, json_get_str(f->accepted, key)) || !taken(s, f, want, kind)) {
@@ -181,7 +186,8 @@ static void settle_one(struct definitions *s, struct definition *f, yyjson_mut_v
 
 static void settle_short_names(struct definitions *s, struct definition *f, yyjson_mut_val *got)
 {
-    const yyjson_mut_val *want = json_get(f->requested, "shortNames"), *had = json_get(f->accepted, "shortNames");
+    const yyjson_mut_val *want = json_get(f->requested, "shortNames"),
+                         *had = json_get(f->accepted, "shortNames");
     AUTO(buf_finish) struct buf faults = {0};
     size_t n = 0;
     struct json_iter it = json_iter(want);
@@ -227,7 +233,8 @@ void definition_settle(struct definitions *s, struct definition *f)
     settle_one(s, f, got, "kind", true, "KindConflict");
     settle_one(s, f, got, "listKind", true, "ListKindConflict");
     if (json_size(json_get(f->requested, "categories"))) {
-        json_setz(f->doc, got, "categories", json_copy(f->doc, json_get(f->requested, "categories")));
+        json_setz(f->doc, got, "categories",
+                  json_copy(f->doc, json_get(f->requested, "categories")));
     }
     drop_empty(got);
     f->accepted = got;

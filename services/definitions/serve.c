@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a definition to a type in the registry: after each commit, and for all stored definitions at the start. */
+/* From a definition to a type in the registry: after each commit, and for all stored definitions at
+ * the start. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -23,7 +24,8 @@ static const struct str *keep_list(struct type *t, const yyjson_mut_val *list, s
     return items;
 }
 
-/* The type goes by the names that were accepted, which may be fewer than its definition asks for. */
+/* The type goes by the names that were accepted, which may be fewer than its definition asks for.
+ */
 static void use_accepted_names(struct type *t, const struct definition *f)
 {
     if (json_equal(f->requested, f->accepted)) {
@@ -36,7 +38,8 @@ static void use_accepted_names(struct type *t, const struct definition *f)
     }
 }
 
-static int compile(struct definitions *s, const struct definition *f, const yyjson_mut_val *obj, struct type **ret, struct err *err)
+static int compile(struct definitions *s, const struct definition *f, const yyjson_mut_val *obj,
+                   struct type **ret, struct err *err)
 {
     struct type *t = NULL;
     int r = type_create(obj, NULL, &t, err);
@@ -55,13 +58,15 @@ static bool may_serve(const struct definition *f)
     return f->established;
 }
 
-/* Puts the type into the registry. What was accepted compiles; should it not, the definition stays and its type is as it was. */
+/* Puts the type into the registry. What was accepted compiles; should it not, the definition stays
+ * and its type is as it was. */
 static void serve(struct definitions *s, struct definition *f, const yyjson_mut_val *obj)
 {
     struct type *t = NULL;
     struct err err = {0};
     if (compile(s, f, obj, &t, &err) < 0) {
-        log_error("a definition that was accepted makes no type", LOG_S("definition", f->name), LOG_ERR(&err));
+        log_error("a definition that was accepted makes no type", LOG_S("definition", f->name),
+                  LOG_ERR(&err));
         err_finish(&err);
         return;
     }
@@ -108,7 +113,8 @@ static bool stale(const struct definition *was, const yyjson_mut_val *obj)
 
 static void changed(struct definitions *s, const yyjson_mut_val *obj, int64_t rev)
 {
-    const struct definition *was = definition_find(s, json_get_str(json_get(obj, "metadata"), "name"));
+    const struct definition *was =
+        definition_find(s, json_get_str(json_get(obj, "metadata"), "name"));
     if (was && was->rev >= rev) {
         return;
     }
@@ -129,7 +135,8 @@ static void changed(struct definitions *s, const yyjson_mut_val *obj, int64_t re
     }
 }
 
-void definition_committed(struct definitions *s, const yyjson_mut_val *obj, const yyjson_mut_val *old, int64_t rev)
+void definition_committed(struct definitions *s, const yyjson_mut_val *obj,
+                          const yyjson_mut_val *old, int64_t rev)
 {
     pthread_mutex_lock(&s->lock);
     if (obj) {
@@ -149,7 +156,8 @@ int definition_serve_late(struct definitions *s, struct str name, struct err *er
     AUTO(blob_unrefp) struct blob *blob = NULL;
     struct stored stored;
     yyjson_mut_doc *d = NULL;
-    int r = engine_get(s->engine, s->type, (struct scope){.ns = STR("")}, name, &blob, &stored, err);
+    int r =
+        engine_get(s->engine, s->type, (struct scope){.ns = STR("")}, name, &blob, &stored, err);
     if (r == 0) {
         r = represent_decode(s->type, type_storage(s->type), &stored, &a, &d, err);
     }
@@ -192,8 +200,10 @@ static void recall(struct definition *f, const yyjson_mut_val *obj)
     }
     f->established = definition_condition_is(obj, "Established", "True");
     f->names_accepted = definition_condition_is(obj, "NamesAccepted", "True");
-    f->reason = arena_str(&f->arena, json_get_str(definition_condition(obj, "NamesAccepted"), "reason"));
-    f->message = arena_str(&f->arena, json_get_str(definition_condition(obj, "NamesAccepted"), "message"));
+    f->reason =
+        arena_str(&f->arena, json_get_str(definition_condition(obj, "NamesAccepted"), "reason"));
+    f->message =
+        arena_str(&f->arena, json_get_str(definition_condition(obj, "NamesAccepted"), "message"));
 }
 
 static int load_one(struct loading *l, const struct store_entry *e)
@@ -219,7 +229,9 @@ static int load_one(struct loading *l, const struct store_entry *e)
         s->any_due = s->any_due || f->due;
     }
     arena_finish(&a);
-    return r < 0 ? err_wrap(l->err, "definition %.*s", STR_FMT(str_skip(e->key, s->type->prefix.len))) : 0;
+    return r < 0
+               ? err_wrap(l->err, "definition %.*s", STR_FMT(str_skip(e->key, s->type->prefix.len)))
+               : 0;
 }
 
 static int visit(void *arg, const struct store_entry *e)
@@ -229,11 +241,13 @@ static int visit(void *arg, const struct store_entry *e)
 
 static int by_age(const void *a, const void *b)
 {
-    const struct definition *x = *(struct definition *const *)a, *y = *(struct definition *const *)b;
+    const struct definition *x = *(struct definition *const *)a,
+                            *y = *(struct definition *const *)b;
     return (x->born > y->born) - (x->born < y->born);
 }
 
-/* Definitions whose names were never settled (the server ended before it wrote that down) are, the oldest first. */
+/* Definitions whose names were never settled (the server ended before it wrote that down) are, the
+ * oldest first. */
 static int settle_rest(struct definitions *s, struct err *err)
 {
     struct definition **rest = alloc_zero((s->n + 1) * sizeof(struct definition *));

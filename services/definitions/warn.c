@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a definition's author is warned of: formats that nothing checks, sets whose items are no scalars, and rules that are not
- * enforced yet. On an update only what the object did not have before. */
+/* What a definition's author is warned of: formats that nothing checks, sets whose items are no
+ * scalars, and rules that are not enforced yet. On an update only what the object did not have
+ * before. */
 #include "base/json.h"
 #include "services/definitions/definitions_priv.h"
 
@@ -40,9 +41,10 @@ static bool has(const struct findings *f, struct str text)
 static bool known_string_format(struct str format)
 {
     static const char *const known[] = {
-        "bsonobjectid", "uri",  "email",      "hostname", "ipv4",     "ipv6",     "cidr", "mac",      "uuid",     "uuid3",        "uuid4",
-        "uuid5",        "isbn", "isbn10",     "isbn13",   "creditcard", "ssn",    "hexcolor", "rgbcolor", "byte", "password",     "date",
-        "duration",     "datetime", "k8sshortname", "k8slongname",
+        "bsonobjectid", "uri",        "email",    "hostname",     "ipv4",        "ipv6", "cidr",
+        "mac",          "uuid",       "uuid3",    "uuid4",        "uuid5",       "isbn", "isbn10",
+        "isbn13",       "creditcard", "ssn",      "hexcolor",     "rgbcolor",    "byte", "password",
+        "date",         "duration",   "datetime", "k8sshortname", "k8slongname",
     };
     char plain[32];
     size_t n = 0;
@@ -75,13 +77,16 @@ static bool known_format(struct str type, struct str format)
 
 static void look_at(struct findings *f, const yyjson_mut_val *schema)
 {
-    struct str format = json_get_str(schema, "format"), items = json_get_str(json_get(schema, "items"), "type");
+    struct str format = json_get_str(schema, "format"),
+               items = json_get_str(json_get(schema, "items"), "type");
     if (format.len && !known_format(json_get_str(schema, "type"), format)) {
         add(f, arena_printf(f->arena, "unrecognized format \"%.*s\"", STR_FMT(format)));
     }
-    if (str_is(json_get_str(schema, "x-kubernetes-list-type"), "set") && (str_is(items, "object") || str_is(items, "array"))) {
+    if (str_is(json_get_str(schema, "x-kubernetes-list-type"), "set") &&
+        (str_is(items, "object") || str_is(items, "array"))) {
         add(f, arena_printf(f->arena,
-                            "x-kubernetes-list-type: set for items of type \"%.*s\" is not supported by server-side apply or CEL "
+                            "x-kubernetes-list-type: set for items of type \"%.*s\" is not "
+                            "supported by server-side apply or CEL "
                             "validation rules",
                             STR_FMT(items)));
     }
@@ -101,7 +106,10 @@ static void walk_members(struct findings *f, const yyjson_mut_val *container)
 /* Depth is bounded by LIMIT_DEPTH of what is read. */
 static void walk(struct findings *f, const yyjson_mut_val *schema)
 {
-    static const char *const one[] = {"items", "not", "additionalProperties"}, *const many[] = {"allOf", "anyOf", "oneOf", "properties"};
+    static const char *const one[] = {"items", "not", "additionalProperties"}, *const many[] = {
+                                                                                   "allOf", "anyOf",
+                                                                                   "oneOf",
+                                                                                   "properties"};
     if (!json_is_obj(schema)) {
         return;
     }

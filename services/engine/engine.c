@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/pool.h"
 #include "resources/health.h"
+#include "resources/owners.h"
 #include "services/wire.gen.h"
 
 /* Not ready while more operations wait than the pool works off in a while. */
@@ -25,9 +26,13 @@ int engine_provide(const struct engine_deps *d, struct engine **ret, struct err 
         .access = d->access,
         .metrics = d->metrics,
     };
-    (void)err;
+    int r = owners_define(d->store, err);
+    if (r < 0) {
+        return r;
+    }
     struct engine *e = engine_create(&o);
-    const struct health_check hc = {.name = "pool", .parts = HEALTH_READY, .check = check_pool, .self = e};
+    const struct health_check hc = {
+        .name = "pool", .parts = HEALTH_READY, .check = check_pool, .self = e};
     health_add(d->health, &hc);
     *ret = e;
     return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Validation of events. Rules, words and order: legacyValidateEvent, ValidateEventCreate and ValidateEventUpdate of the reference,
- * which speak of the core form's fields whichever form was sent. */
+/* Validation of events. Rules, words and order: legacyValidateEvent, ValidateEventCreate and
+ * ValidateEventUpdate of the reference, which speak of the core form's fields whichever form was
+ * sent. */
 #include "base/json.h"
 #include "resources/metadata.h"
 #include "services/events/form_priv.h"
@@ -18,7 +19,8 @@ static bool is_set(const yyjson_mut_val *v)
 static void invalid(struct causes *c, const struct path *at, struct str value, const char *detail)
 {
     yyjson_mut_doc *d = json_doc(c->arena);
-    causes_add(c, CAUSE_INVALID, at, yyjson_mut_strncpy(d, value.ptr ? value.ptr : "", value.len), "%s", detail);
+    causes_add(c, CAUSE_INVALID, at, yyjson_mut_strncpy(d, value.ptr ? value.ptr : "", value.len),
+               "%s", detail);
 }
 
 static void required(struct causes *c, const char *name)
@@ -26,10 +28,12 @@ static void required(struct causes *c, const char *name)
     causes_add(c, CAUSE_REQUIRED, PATH_FIELD(NULL, str_from(name)), NULL, NULL);
 }
 
-static void check_length(const yyjson_mut_val *obj, const char *key, const char *shown, size_t most, struct causes *c)
+static void check_length(const yyjson_mut_val *obj, const char *key, const char *shown, size_t most,
+                         struct causes *c)
 {
     if (json_get_str(obj, key).len > most) {
-        invalid(c, PATH_FIELD(NULL, str_from(shown)), STR(""), arena_printf(c->arena, "can have at most %zu characters", most));
+        invalid(c, PATH_FIELD(NULL, str_from(shown)), STR(""),
+                arena_printf(c->arena, "can have at most %zu characters", most));
     }
 }
 
@@ -43,7 +47,8 @@ static void check_text(const yyjson_mut_val *obj, const char *key, struct causes
 
 static void bad_namespace(struct str ns, struct causes *c)
 {
-    invalid(c, PATH_FIELD(AT("involvedObject"), STR("namespace")), ns, "does not match event.namespace");
+    invalid(c, PATH_FIELD(AT("involvedObject"), STR("namespace")), ns,
+            "does not match event.namespace");
 }
 
 /* An event without eventTime is one of the old kind: it lies in its object's namespace. */
@@ -55,7 +60,8 @@ static void check_old(struct str own, struct str object, struct causes *c)
     }
 }
 
-static void check_new(const struct event_form *f, const yyjson_mut_val *obj, struct str own, struct str object, struct causes *c)
+static void check_new(const struct event_form *f, const yyjson_mut_val *obj, struct str own,
+                      struct str object, struct causes *c)
 {
     struct str controller = json_get_str(obj, f->controller);
     struct name_faults faults = {0};
@@ -75,7 +81,8 @@ static void check_new(const struct event_form *f, const yyjson_mut_val *obj, str
 
 void event_check(const struct event_form *f, const yyjson_mut_val *obj, struct causes *c)
 {
-    struct str own = metadata_namespace(obj), object = json_get_str(json_get(obj, f->object), "namespace");
+    struct str own = metadata_namespace(obj),
+               object = json_get_str(json_get(obj, f->object), "namespace");
     struct name_faults faults = {0};
     if (is_set(json_get(obj, "eventTime"))) {
         check_new(f, obj, own, object, c);
@@ -116,22 +123,26 @@ void event_check_create(const struct event_form *f, const yyjson_mut_val *obj, s
         required(c, "eventTime");
     }
     if (!str_is(type, "Normal") && !str_is(type, "Warning")) {
-        invalid(c, AT("type"), STR(""), arena_printf(c->arena, "has invalid value: %.*s", STR_FMT(type)));
+        invalid(c, AT("type"), STR(""),
+                arena_printf(c->arena, "has invalid value: %.*s", STR_FMT(type)));
     }
     want_unset(is_set(json_get(obj, f->first)), "firstTimestamp", c);
     want_unset(is_set(json_get(obj, f->last)), "lastTimestamp", c);
     want_unset(json_get_int(obj, f->count, 0) != 0, "count", c);
-    want_unset(json_get_str(source, "component").len || json_get_str(source, "host").len, "source", c);
+    want_unset(json_get_str(source, "component").len || json_get_str(source, "host").len, "source",
+               c);
 }
 
 /* What is empty, null or zero is the same as what is absent. */
 static bool is_empty(const yyjson_mut_val *v)
 {
-    return !is_set(v) || (json_is_str(v) && !json_str(v).len) || (json_is_obj(v) && !json_size(v)) ||
+    return !is_set(v) || (json_is_str(v) && !json_str(v).len) ||
+           (json_is_obj(v) && !json_size(v)) ||
            (yyjson_mut_is_int(json_mut(v)) && yyjson_mut_get_sint(json_mut(v)) == 0);
 }
 
-static void check_same(const yyjson_mut_val *obj, const yyjson_mut_val *old, const char *key, const char *shown, struct causes *c)
+static void check_same(const yyjson_mut_val *obj, const yyjson_mut_val *old, const char *key,
+                       const char *shown, struct causes *c)
 {
     yyjson_mut_val *a = json_get(obj, key), *b = json_get(old, key);
     if ((is_empty(a) && is_empty(b)) || json_equal(a, b)) {
@@ -140,11 +151,13 @@ static void check_same(const yyjson_mut_val *obj, const yyjson_mut_val *old, con
     if (a) {
         causes_add(c, CAUSE_INVALID, PATH_FIELD(NULL, str_from(shown)), a, IMMUTABLE);
     } else {
-        causes_add_text(c, CAUSE_INVALID, PATH_FIELD(NULL, str_from(shown)), STR("null"), IMMUTABLE);
+        causes_add_text(c, CAUSE_INVALID, PATH_FIELD(NULL, str_from(shown)), STR("null"),
+                        IMMUTABLE);
     }
 }
 
-void event_check_update(const struct event_form *f, const yyjson_mut_val *obj, const yyjson_mut_val *old, struct causes *c)
+void event_check_update(const struct event_form *f, const yyjson_mut_val *obj,
+                        const yyjson_mut_val *old, struct causes *c)
 {
     const yyjson_mut_val *series = json_get(obj, "series"), *was = json_get(old, "series");
     if (is_set(series) && (!is_set(was) || !json_equal(series, was))) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two event types. Objects are stored in the core form, whichever they came in; each type sees them in its own. */
+/* The two event types. Objects are stored in the core form, whichever they came in; each type sees
+ * them in its own. */
 #include "services/events/events.h"
 
 #include <ctype.h>
@@ -23,7 +24,8 @@ static const struct event_form *form_of(const yyjson_mut_val *obj)
     return str_is(json_get_str(obj, "apiVersion"), "v1") ? &event_core : &event_new;
 }
 
-static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *old, struct err *err)
+static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                   yyjson_mut_val *old, struct err *err)
 {
     (void)self;
     (void)w;
@@ -33,9 +35,11 @@ static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_va
     return 0;
 }
 
-static int convert(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj, struct str to_api_version, struct err *err)
+static int convert(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj, struct str to_api_version,
+                   struct err *err)
 {
-    const struct event_form *from = form_of(obj), *to = str_is(to_api_version, "v1") ? &event_core : &event_new;
+    const struct event_form *from = form_of(obj),
+                            *to = str_is(to_api_version, "v1") ? &event_core : &event_new;
     (void)self;
     (void)err;
     if (from != to) {
@@ -44,7 +48,8 @@ static int convert(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj, struct st
     return 0;
 }
 
-static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old, struct causes *c)
+static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old,
+                     struct causes *c)
 {
     const struct event_form *f = form_of(obj);
     (void)self;
@@ -80,11 +85,14 @@ static void row_object(const yyjson_mut_val *object, yyjson_mut_doc *d, yyjson_m
     row_str(d, buf_str(&b), cells);
 }
 
-static void row_source(const struct event_form *f, const yyjson_mut_val *obj, yyjson_mut_doc *d, yyjson_mut_val *cells)
+static void row_source(const struct event_form *f, const yyjson_mut_val *obj, yyjson_mut_doc *d,
+                       yyjson_mut_val *cells)
 {
     const yyjson_mut_val *source = json_get(obj, f->source);
-    struct str component = first_of(json_get_str(source, "component"), json_get_str(obj, f->controller));
-    struct str host = first_of(json_get_str(source, "host"), json_get_str(obj, "reportingInstance"));
+    struct str component =
+        first_of(json_get_str(source, "component"), json_get_str(obj, f->controller));
+    struct str host =
+        first_of(json_get_str(source, "host"), json_get_str(obj, "reportingInstance"));
     AUTO(buf_finish) struct buf b = {0};
     buf_add(&b, component);
     if (host.len) {
@@ -104,7 +112,8 @@ static struct str trimmed(struct str s)
     return s;
 }
 
-static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, const yyjson_mut_val *obj, yyjson_mut_val *cells)
+static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
+                const yyjson_mut_val *obj, yyjson_mut_val *cells)
 {
     const struct event_form *f = form_of(obj);
     const yyjson_mut_val *series = json_get(obj, "series"), *object = json_get(obj, f->object);
@@ -131,14 +140,16 @@ static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, con
     row_name(d, obj, cells);
 }
 
-static const struct type_strategy strategy = {.prepare = prepare, .validate = validate, .convert = convert, .row = row};
+static const struct type_strategy strategy = {
+    .prepare = prepare, .validate = validate, .convert = convert, .row = row};
 
 int events_provide(const struct events_deps *d, struct events **ret, struct err *err)
 {
     const struct type_extras extras = {.strategy = &strategy};
     int r = service_publish(d->registry, service_document(d->documents, "events"), &extras, err);
     if (r == 0) {
-        r = service_publish(d->registry, service_document(d->documents, "events.events.k8s.io"), &extras, err);
+        r = service_publish(d->registry, service_document(d->documents, "events.events.k8s.io"),
+                            &extras, err);
     }
     if (r < 0) {
         return r;

@@ -72,7 +72,8 @@ static void rename_member(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *fr
     }
 }
 
-void event_convert(const struct event_form *from, const struct event_form *to, yyjson_mut_doc *d, yyjson_mut_val *obj)
+void event_convert(const struct event_form *from, const struct event_form *to, yyjson_mut_doc *d,
+                   yyjson_mut_val *obj)
 {
     rename_member(d, obj, from->object, to->object);
     rename_member(d, obj, from->message, to->message);

@@ -13,7 +13,8 @@ static int ping(void *self, struct err *err)
 
 int health_provide(const struct health_deps *d, struct health **ret, struct err *err)
 {
-    static const struct health_check check = {.name = "ping", .parts = HEALTH_LIVE | HEALTH_READY, .check = ping};
+    static const struct health_check check = {
+        .name = "ping", .parts = HEALTH_LIVE | HEALTH_READY, .check = ping};
     (void)d;
     (void)err;
     struct health *h = health_create();

@@ -15,7 +15,8 @@ struct leases {
 
 #define SPEC(name) PATH_FIELD(PATH_FIELD(NULL, STR("spec")), STR(name))
 
-static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *old, struct err *err)
+static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                   yyjson_mut_val *old, struct err *err)
 {
     (void)self;
     (void)w;
@@ -30,7 +31,8 @@ static void check_strategy(const yyjson_mut_val *spec, struct causes *c)
     static const struct str supported[] = {{"OldestEmulationVersion", 22}};
     yyjson_mut_val *strategy = json_get(spec, "strategy");
     struct str s = json_str(strategy);
-    const struct path *at = PATH_FIELD(SPEC("strategy"), STR("strategy")); /* twice, as the reference has it */
+    const struct path *at =
+        PATH_FIELD(SPEC("strategy"), STR("strategy")); /* twice, as the reference has it */
     if (!strategy) {
         return;
     }
@@ -43,26 +45,32 @@ static void check_strategy(const yyjson_mut_val *spec, struct causes *c)
     }
 }
 
-static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old, struct causes *c)
+static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old,
+                     struct causes *c)
 {
     const yyjson_mut_val *spec = json_get(obj, "spec");
-    yyjson_mut_val *seconds = json_get(spec, "leaseDurationSeconds"), *moves = json_get(spec, "leaseTransitions");
+    yyjson_mut_val *seconds = json_get(spec, "leaseDurationSeconds"),
+                   *moves = json_get(spec, "leaseTransitions");
     (void)self;
     (void)w;
     (void)old;
     if (seconds && json_get_int(spec, "leaseDurationSeconds", 0) <= 0) {
-        causes_add(c, CAUSE_INVALID, SPEC("leaseDurationSeconds"), seconds, "must be greater than 0");
+        causes_add(c, CAUSE_INVALID, SPEC("leaseDurationSeconds"), seconds,
+                   "must be greater than 0");
     }
     if (moves && json_get_int(spec, "leaseTransitions", -1) < 0) {
-        causes_add(c, CAUSE_INVALID, SPEC("leaseTransitions"), moves, "must be greater than or equal to 0");
+        causes_add(c, CAUSE_INVALID, SPEC("leaseTransitions"), moves,
+                   "must be greater than or equal to 0");
     }
     check_strategy(spec, c);
     if (json_get_str(spec, "preferredHolder").len && !json_get_str(spec, "strategy").len) {
-        causes_add(c, CAUSE_FORBIDDEN, SPEC("preferredHolder"), NULL, "may only be specified if `strategy` is defined");
+        causes_add(c, CAUSE_FORBIDDEN, SPEC("preferredHolder"), NULL,
+                   "may only be specified if `strategy` is defined");
     }
 }
 
-static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, const yyjson_mut_val *obj, yyjson_mut_val *cells)
+static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
+                const yyjson_mut_val *obj, yyjson_mut_val *cells)
 {
     (void)self;
     (void)v;
@@ -76,7 +84,8 @@ static const struct type_strategy strategy = {.prepare = prepare, .validate = va
 int leases_provide(const struct leases_deps *d, struct leases **ret, struct err *err)
 {
     const struct type_extras extras = {.strategy = &strategy};
-    int r = service_publish(d->registry, service_document(d->documents, "leases.coordination.k8s.io"), &extras, err);
+    int r = service_publish(
+        d->registry, service_document(d->documents, "leases.coordination.k8s.io"), &extras, err);
     if (r < 0) {
         return r;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The admission plugin NamespaceLifecycle: an object is created only in a namespace that exists and is not being deleted. What it
- * reads becomes a compare of the write, so a create and the deletion of its namespace never pass each other. */
+/* The admission plugin NamespaceLifecycle: an object is created only in a namespace that exists and
+ * is not being deleted. What it reads becomes a compare of the write, so a create and the deletion
+ * of its namespace never pass each other. */
 #include "services/namespaces/lifecycle_priv.h"
 
 #include "base/cleanup.h"
@@ -10,7 +11,10 @@
 static int refuse_terminating(struct op *op, struct str name, struct err *err)
 {
     struct str ns = op->scope.ns;
-    status_forbidden(err, op->type, name, "unable to create new content in namespace %.*s because it is being terminated", STR_FMT(ns));
+    status_forbidden(
+        err, op->type, name,
+        "unable to create new content in namespace %.*s because it is being terminated",
+        STR_FMT(ns));
     const char *text = arena_printf(&op->arena, "namespace %.*s is being terminated", STR_FMT(ns));
     err_cause(err, "NamespaceTerminating", STR("metadata.namespace"), str_from(text));
     return ERR_FORBIDDEN;
@@ -39,4 +43,5 @@ static int admit(void *self, struct admission_request *r, struct err *err)
     return 0;
 }
 
-const struct admission_plugin lifecycle_plugin = {.name = "NamespaceLifecycle", .order = 0, .mutate = admit};
+const struct admission_plugin lifecycle_plugin = {
+    .name = "NamespaceLifecycle", .order = 0, .mutate = admit};

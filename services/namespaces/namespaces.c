@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The type Namespace: its phase, its own finalizers beside those of its metadata, its two subresources, and the two namespaces that
- * are always there. */
+/* The type Namespace: its phase, its own finalizers beside those of its metadata, its two
+ * subresources, and the two namespaces that are always there. */
 #include "services/namespaces/namespaces.h"
 
 #include "base/alloc.h"
@@ -19,7 +19,8 @@ struct namespaces {
 };
 
 /* obj[key] becomes what it is in `from`, or goes. */
-static void carry(yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *from, const char *key)
+static void carry(yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *from,
+                  const char *key)
 {
     const yyjson_mut_val *v = json_get(from, key);
     if (v) {
@@ -63,7 +64,8 @@ static void begin(yyjson_mut_doc *d, yyjson_mut_val *obj)
 }
 
 /* The namespace itself: a client changes neither its finalizers nor its status. */
-static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *old, struct err *err)
+static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                   yyjson_mut_val *old, struct err *err)
 {
     (void)self;
     (void)err;
@@ -77,7 +79,8 @@ static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_va
     return 0;
 }
 
-static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *current, struct err *err)
+static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                        yyjson_mut_val *current, struct err *err)
 {
     (void)self;
     (void)w;
@@ -86,7 +89,8 @@ static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_m
     return 0;
 }
 
-static int merge_finalize(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *current, struct err *err)
+static int merge_finalize(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                          yyjson_mut_val *current, struct err *err)
 {
     (void)self;
     (void)w;
@@ -106,11 +110,13 @@ static void check_finalizer(struct str name, const struct path *at, struct cause
     name_faults_add(&faults, name, at, c);
     if (!faults.n && !memchr(name.ptr, '/', name.len) && !str_is(name, "kubernetes")) {
         yyjson_mut_doc *d = json_doc(c->arena);
-        causes_add(c, CAUSE_INVALID, at, yyjson_mut_strncpy(d, name.ptr, name.len), "name is neither a standard finalizer name nor is it fully qualified");
+        causes_add(c, CAUSE_INVALID, at, yyjson_mut_strncpy(d, name.ptr, name.len),
+                   "name is neither a standard finalizer name nor is it fully qualified");
     }
 }
 
-static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old, struct causes *c)
+static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old,
+                     struct causes *c)
 {
     const struct path *at = PATH_FIELD(PATH_FIELD(NULL, STR("spec")), STR("finalizers"));
     struct json_iter it = json_iter(json_path(obj, "spec", "finalizers", NULL));
@@ -127,11 +133,13 @@ static bool is_immortal(struct str name)
     return str_is(name, "default") || str_is(name, "kube-system") || str_is(name, "kube-public");
 }
 
-static int before_delete(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err)
+static int before_delete(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                         struct err *err)
 {
     (void)self;
     if (is_immortal(metadata_name(obj))) {
-        return status_forbidden(err, write_op(w)->type, metadata_name(obj), "this namespace may not be deleted");
+        return status_forbidden(err, write_op(w)->type, metadata_name(obj),
+                                "this namespace may not be deleted");
     }
     json_set_str(d, json_ensure_obj(d, obj, "status"), "phase", STR("Terminating"));
     return 0;
@@ -143,13 +151,15 @@ static bool held(void *self, const yyjson_mut_val *obj)
     return json_size(json_path(obj, "spec", "finalizers", NULL)) > 0;
 }
 
-static void check_name(void *self, struct str name, bool is_prefix, const struct path *at, struct causes *c)
+static void check_name(void *self, struct str name, bool is_prefix, const struct path *at,
+                       struct causes *c)
 {
     (void)self;
     name_dns1123_label(name, is_prefix, at, c);
 }
 
-static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, const yyjson_mut_val *obj, yyjson_mut_val *cells)
+static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
+                const yyjson_mut_val *obj, yyjson_mut_val *cells)
 {
     (void)self;
     (void)v;
@@ -168,7 +178,9 @@ static const struct type_strategy strategy = {
 };
 
 static const struct type_subresource subresources[] = {
-    {.name = {"status", 6}, .verbs = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH), .merge = merge_status},
+    {.name = {"status", 6},
+     .verbs = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH),
+     .merge = merge_status},
     {.name = {"finalize", 8}, .verbs = VERB_BIT(VERB_UPDATE), .merge = merge_finalize},
 };
 

@@ -5,7 +5,8 @@
 #include "base/metrics.h"
 #include "services/wire.gen.h"
 
-static void count_types(void *arg, const struct registry_snapshot *s, struct type *changed, bool removed)
+static void count_types(void *arg, const struct registry_snapshot *s, struct type *changed,
+                        bool removed)
 {
     (void)changed;
     (void)removed;
@@ -16,7 +17,8 @@ int registry_provide(const struct registry_deps *d, struct registry **ret, struc
 {
     (void)err;
     struct registry *r = registry_create();
-    struct metric *types = metrics_series(d->metrics, METRIC_GAUGE, "coracle_types", "Resource types served now.", NULL, 0, NULL, 0);
+    struct metric *types = metrics_series(d->metrics, METRIC_GAUGE, "coracle_types",
+                                          "Resource types served now.", NULL, 0, NULL, 0);
     registry_listen(r, count_types, types);
     *ret = r;
     return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The type Secret: stringData, the keys that each kind of secret must hold, and what immutable means. Rules: ValidateSecret of the
- * reference. */
+/* The type Secret: stringData, the keys that each kind of secret must hold, and what immutable
+ * means. Rules: ValidateSecret of the reference. */
 #include "services/secrets/secrets.h"
 
 #include "base/alloc.h"
@@ -48,14 +48,16 @@ static void canonicalize(yyjson_mut_doc *d, yyjson_mut_val *obj)
     while (json_next(&it)) {
         struct str s = json_str(it.val);
         AUTO(buf_finish) struct buf plain = {0}, again = {0};
-        if (s.len && (memchr(s.ptr, '\n', s.len) || memchr(s.ptr, '\r', s.len)) && crypto_unbase64(&plain, s)) {
+        if (s.len && (memchr(s.ptr, '\n', s.len) || memchr(s.ptr, '\r', s.len)) &&
+            crypto_unbase64(&plain, s)) {
             crypto_base64(&again, buf_str(&plain));
             json_assign(it.val, yyjson_mut_strncpy(d, again.ptr ? again.ptr : "", again.len));
         }
     }
 }
 
-static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *old, struct err *err)
+static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                   yyjson_mut_val *old, struct err *err)
 {
     (void)self;
     (void)w;
@@ -79,13 +81,15 @@ static void check_data(const yyjson_mut_val *data, struct causes *c)
         total += data_decoded_size(json_str(it.val));
     }
     if (total > LIMIT_SECRET_BYTES) {
-        causes_add(c, CAUSE_TOO_LONG, PATH_FIELD(NULL, STR("data")), NULL, "may not be more than %u bytes", LIMIT_SECRET_BYTES);
+        causes_add(c, CAUSE_TOO_LONG, PATH_FIELD(NULL, STR("data")), NULL,
+                   "may not be more than %u bytes", LIMIT_SECRET_BYTES);
     }
 }
 
 static void missing(const char *key, struct causes *c)
 {
-    causes_add(c, CAUSE_REQUIRED, PATH_KEY(PATH_FIELD(NULL, STR("data")), str_from(key)), NULL, NULL);
+    causes_add(c, CAUSE_REQUIRED, PATH_KEY(PATH_FIELD(NULL, STR("data")), str_from(key)), NULL,
+               NULL);
 }
 
 static void want_key(const yyjson_mut_val *data, const char *key, struct causes *c)
@@ -107,11 +111,13 @@ static void want_json(const yyjson_mut_val *data, const char *key, struct causes
     AUTO(err_finish) struct err err = {0};
     yyjson_mut_doc *doc = NULL;
     const struct path *at = PATH_KEY(PATH_FIELD(NULL, STR("data")), str_from(key));
-    if (!crypto_unbase64(&text, json_str(v)) || json_read(c->arena, buf_str(&text), &doc, NULL, &err) < 0) {
+    if (!crypto_unbase64(&text, json_str(v)) ||
+        json_read(c->arena, buf_str(&text), &doc, NULL, &err) < 0) {
         causes_add_text(c, CAUSE_INVALID, at, STR("\"<secret contents redacted>\""), "%s",
                         err.message ? err.message : "unexpected end of JSON input");
     } else if (!json_is_obj(doc->root) && !json_is_null(doc->root)) {
-        causes_add_text(c, CAUSE_INVALID, at, STR("\"<secret contents redacted>\""), "a JSON object is wanted");
+        causes_add_text(c, CAUSE_INVALID, at, STR("\"<secret contents redacted>\""),
+                        "a JSON object is wanted");
     }
 }
 
@@ -144,13 +150,15 @@ static void check_type(const yyjson_mut_val *obj, struct causes *c)
     }
 }
 
-static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old, struct causes *c)
+static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old,
+                     struct causes *c)
 {
     (void)self;
     (void)w;
     if (old) {
         if (!str_eq(json_get_str(obj, "type"), json_get_str(old, "type"))) {
-            causes_add(c, CAUSE_INVALID, PATH_FIELD(NULL, STR("type")), json_get(obj, "type"), "field is immutable");
+            causes_add(c, CAUSE_INVALID, PATH_FIELD(NULL, STR("type")), json_get(obj, "type"),
+                       "field is immutable");
         }
         if (data_check_immutable(obj, old, c)) {
             data_check_same(obj, old, "data", c);
@@ -160,7 +168,8 @@ static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mu
     check_type(obj, c);
 }
 
-static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, const yyjson_mut_val *obj, yyjson_mut_val *cells)
+static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
+                const yyjson_mut_val *obj, yyjson_mut_val *cells)
 {
     (void)self;
     (void)v;

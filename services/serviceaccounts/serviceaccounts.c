@@ -14,8 +14,10 @@ struct serviceaccounts {
     struct registry *registry;
 };
 
-/* Of a reference to a secret only the name is kept: the rest would be stale or of another namespace. */
-static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *old, struct err *err)
+/* Of a reference to a secret only the name is kept: the rest would be stale or of another
+ * namespace. */
+static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                   yyjson_mut_val *old, struct err *err)
 {
     (void)self;
     (void)w;
@@ -35,7 +37,8 @@ static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_va
     return 0;
 }
 
-static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, const yyjson_mut_val *obj, yyjson_mut_val *cells)
+static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
+                const yyjson_mut_val *obj, yyjson_mut_val *cells)
 {
     (void)self;
     (void)v;
@@ -46,10 +49,12 @@ static void row(void *self, const struct type_version *v, yyjson_mut_doc *d, con
 
 static const struct type_strategy strategy = {.prepare = prepare, .row = row};
 
-int serviceaccounts_provide(const struct serviceaccounts_deps *d, struct serviceaccounts **ret, struct err *err)
+int serviceaccounts_provide(const struct serviceaccounts_deps *d, struct serviceaccounts **ret,
+                            struct err *err)
 {
     const struct type_extras extras = {.strategy = &strategy};
-    int r = service_publish(d->registry, service_document(d->documents, "serviceaccounts"), &extras, err);
+    int r = service_publish(d->registry, service_document(d->documents, "serviceaccounts"), &extras,
+                            err);
     if (r < 0) {
         return r;
     }

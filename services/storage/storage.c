@@ -29,9 +29,12 @@ static int open_store(const struct config *c, struct store **ret, struct err *er
         return open_sqlite(c, ret, err);
     }
     if (str_starts(which, STR("etcd="))) {
-        return err_set(err, ERR_BAD_REQUEST, "--store %s: the etcd engine is not built yet; use sqlite or memory", c->store);
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--store %s: the etcd engine is not built yet; use sqlite or memory",
+                       c->store);
     }
-    return err_set(err, ERR_BAD_REQUEST, "--store %s: there is no such engine; use sqlite or memory", c->store);
+    return err_set(err, ERR_BAD_REQUEST,
+                   "--store %s: there is no such engine; use sqlite or memory", c->store);
 }
 
 /* Reads a key that is never there: what fails is the disk. */
@@ -44,7 +47,8 @@ static int check(void *self, struct err *err)
     return r == ERR_NOT_FOUND ? 0 : r;
 }
 
-static void emit(struct buf *out, enum metric_type type, const char *name, const char *help, double v)
+static void emit(struct buf *out, enum metric_type type, const char *name, const char *help,
+                 double v)
 {
     metrics_emit(out, type, name, help, NULL, 0, v);
 }
@@ -54,16 +58,25 @@ static void collect(void *arg, struct metrics *m, struct buf *out)
     struct store_stats s;
     (void)m;
     store_stats(arg, &s);
-    emit(out, METRIC_GAUGE, "coracle_store_revision", "Newest durable revision.", (double)s.revision);
-    emit(out, METRIC_GAUGE, "coracle_store_floor", "Oldest revision that can be read.", (double)s.floor);
-    emit(out, METRIC_COUNTER, "coracle_store_commits_total", "Batches made durable.", (double)s.commits);
-    emit(out, METRIC_COUNTER, "coracle_store_transactions_total", "Transactions in them.", (double)s.transactions);
-    emit(out, METRIC_GAUGE, "coracle_store_batch_max", "Transactions in the largest batch.", (double)s.batch_max);
-    emit(out, METRIC_COUNTER, "coracle_store_conflicts_total", "Transactions whose compares did not hold.", (double)s.conflicts);
-    emit(out, METRIC_COUNTER, "coracle_store_errors_total", "Transactions that the engine failed.", (double)s.errors);
-    emit(out, METRIC_COUNTER, "coracle_store_commit_seconds_total", "Time spent in commits.", (double)s.sync_ns / 1e9);
+    emit(out, METRIC_GAUGE, "coracle_store_revision", "Newest durable revision.",
+         (double)s.revision);
+    emit(out, METRIC_GAUGE, "coracle_store_floor", "Oldest revision that can be read.",
+         (double)s.floor);
+    emit(out, METRIC_COUNTER, "coracle_store_commits_total", "Batches made durable.",
+         (double)s.commits);
+    emit(out, METRIC_COUNTER, "coracle_store_transactions_total", "Transactions in them.",
+         (double)s.transactions);
+    emit(out, METRIC_GAUGE, "coracle_store_batch_max", "Transactions in the largest batch.",
+         (double)s.batch_max);
+    emit(out, METRIC_COUNTER, "coracle_store_conflicts_total",
+         "Transactions whose compares did not hold.", (double)s.conflicts);
+    emit(out, METRIC_COUNTER, "coracle_store_errors_total", "Transactions that the engine failed.",
+         (double)s.errors);
+    emit(out, METRIC_COUNTER, "coracle_store_commit_seconds_total", "Time spent in commits.",
+         (double)s.sync_ns / 1e9);
     emit(out, METRIC_GAUGE, "coracle_store_disk_bytes", "Size on disk.", (double)s.bytes_disk);
-    emit(out, METRIC_GAUGE, "coracle_store_free_bytes", "Of it, what is free for reuse.", (double)s.bytes_free);
+    emit(out, METRIC_GAUGE, "coracle_store_free_bytes", "Of it, what is free for reuse.",
+         (double)s.bytes_free);
     emit(out, METRIC_GAUGE, "coracle_store_queued", "Transactions waiting.", (double)s.queued);
     emit(out, METRIC_GAUGE, "coracle_store_keys", "Keys.", (double)s.keys);
 }
@@ -75,7 +88,8 @@ int storage_provide(const struct storage_deps *d, struct store **ret, struct err
     if (r < 0) {
         return r;
     }
-    const struct health_check hc = {.name = "store", .parts = HEALTH_LIVE | HEALTH_READY, .check = check, .self = s};
+    const struct health_check hc = {
+        .name = "store", .parts = HEALTH_LIVE | HEALTH_READY, .check = check, .self = s};
     health_add(d->health, &hc);
     metrics_collector(d->metrics, collect, s);
     *ret = s;
