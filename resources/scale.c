@@ -3,7 +3,6 @@
  * of the object. */
 #include <limits.h>
 
-#include "base/quote.h"
 #include "resources/engine_priv.h"
 
 #define SCALE_API_VERSION "autoscaling/v1"
@@ -149,14 +148,8 @@ int scale_of(const struct op *op, yyjson_mut_doc *d, const yyjson_mut_val *obj, 
 {
     const struct type_scale *paths = &op->version->scale;
     if (!field_get(obj, paths->spec_path)) {
-        err_set(err, ERR_INTERNAL,
-                "Internal error occurred: the spec replicas field \"%.*s\" does not exist",
-                STR_FMT(paths->spec_path));
-        AUTO(buf_finish) struct buf b = {0};
-        buf_printf(&b, "the spec replicas field \"%.*s\" does not exist",
-                   STR_FMT(paths->spec_path));
-        err_cause(err, "", STR_NULL, buf_str(&b));
-        return ERR_INTERNAL;
+        return err_set(err, ERR_INTERNAL, "the spec replicas field \"%.*s\" does not exist",
+                       STR_FMT(paths->spec_path));
     }
     return make_scale(paths, d, obj, rv, 0, ret, err);
 }
