@@ -40,19 +40,23 @@ static void add_summary(struct buf *b, struct str body)
     buf_addz(b, head.len < body.len ? " ..." : "");
 }
 
-static int decode(struct call *c, struct op *op, enum media media, yyjson_mut_doc **ret, struct err *err)
+static int decode(struct call *c, struct op *op, enum media media, yyjson_mut_doc **ret,
+                  struct err *err)
 {
     struct str body = c->http->body;
     return media == MEDIA_YAML ? yaml_read(&op->arena, body, ret, &op->duplicates, err)
                                : json_read(&op->arena, body, ret, &op->duplicates, err);
 }
 
-static int unrecognized(struct str kind, enum media media, struct str body, const struct err *why, struct err *err)
+static int unrecognized(struct str kind, enum media media, struct str body, const struct err *why,
+                        struct err *err)
 {
     AUTO(buf_finish) struct buf b = {0};
     add_summary(&b, body);
-    return err_set(err, ERR_BAD_REQUEST, "the object provided is unrecognized (must be of type %.*s): %s%s (%.*s)",
-                   STR_FMT(kind), media == MEDIA_JSON ? "couldn't get version/kind; json parse error: " : "",
+    return err_set(err, ERR_BAD_REQUEST,
+                   "the object provided is unrecognized (must be of type %.*s): %s%s (%.*s)",
+                   STR_FMT(kind),
+                   media == MEDIA_JSON ? "couldn't get version/kind; json parse error: " : "",
                    err_message(why), STR_FMT(buf_str(&b)));
 }
 
@@ -81,8 +85,9 @@ int body_read_patch(struct call *c, struct op *op, struct err *err)
     }
     AUTO(err_finish) struct err why = {0};
     if (decode(c, op, media, &op->body, &why) < 0) {
-        return media == MEDIA_YAML ? err_set(err, ERR_BAD_REQUEST, "error encoding patch: %s", err_message(&why))
-                                   : err_set(err, ERR_BAD_REQUEST, "invalid JSON patch");
+        return media == MEDIA_YAML
+                   ? err_set(err, ERR_BAD_REQUEST, "error encoding patch: %s", err_message(&why))
+                   : err_set(err, ERR_BAD_REQUEST, "invalid JSON patch");
     }
     http_body_release(c->http);
     return 0;
@@ -104,7 +109,8 @@ int body_read_delete(struct call *c, struct op *op, yyjson_mut_val **ret, struct
     AUTO(err_finish) struct err why = {0};
     if (decode(c, op, media, &doc, &why) < 0) {
         return err_set(err, ERR_BAD_REQUEST, "%s%s",
-                       media == MEDIA_JSON ? "couldn't get version/kind; json parse error: " : "", err_message(&why));
+                       media == MEDIA_JSON ? "couldn't get version/kind; json parse error: " : "",
+                       err_message(&why));
     }
     op->duplicates = (struct json_duplicates){0};
     *ret = yyjson_mut_doc_get_root(doc);

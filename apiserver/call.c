@@ -19,7 +19,7 @@
 #include "base/yaml.h"
 #include "resources/status.h"
 
-enum { OWN_HEADERS = 3, SLOW_NS = 1000000000, UUID_CHARS = 36 };
+enum { OWN_HEADERS = 3, SLOW_NS = 1000000000, UUID_CHARS = 36, FIRST_CHUNK = 1024 };
 
 /* ---- life ---- */
 
@@ -31,7 +31,7 @@ struct call *call_create(struct loop_state *l, struct http_request *r)
     c->http = http_request_ref(r);
     c->begun_ns = r->begun_ns;
     c->verb = STR("");
-    arena_init(&c->arena, 0);
+    arena_init(&c->arena, FIRST_CHUNK);
     return c;
 }
 
@@ -42,7 +42,7 @@ bool call_is_long(const struct call *c)
 
 static _Atomic int *gauge_of(struct call *c)
 {
-    return call_is_long(c) ? &c->loop->watching
+    return call_is_long(c)                                                     ? &c->loop->watching
            : str_is(c->http->method, "GET") || str_is(c->http->method, "HEAD") ? &c->loop->reading
                                                                                : &c->loop->mutating;
 }
@@ -99,9 +99,13 @@ static void fill_series(struct call *c, struct loop_series *s, struct str code)
     char verb[24];
     size_t n = c->verb.len < sizeof(verb) ? c->verb.len : sizeof(verb);
     for (size_t i = 0; i < n; i++) {
-        verb[i] = (char)(c->verb.ptr[i] >= 'a' && c->verb.ptr[i] <= 'z' ? c->verb.ptr[i] - 32 : c->verb.ptr[i]);
+        verb[i] = (char)(c->verb.ptr[i] >= 'a' && c->verb.ptr[i] <= 'z' ? c->verb.ptr[i] - 32
+                                                                        : c->verb.ptr[i]);
     }
-    struct str scope = !resource ? STR("") : r->name.len ? STR("resource") : r->ns.len ? STR("namespace") : STR("cluster");
+    struct str scope = !resource     ? STR("")
+                       : r->name.len ? STR("resource")
+                       : r->ns.len   ? STR("namespace")
+                                     : STR("cluster");
     const struct metric_label labels[] = {{"verb", str_make(verb, n)},
                                           {"group", resource ? r->group : STR("")},
                                           {"version", resource ? r->version : STR("")},
@@ -122,7 +126,8 @@ static struct loop_series *series_of(struct call *c)
     struct str code = str_make(text, (size_t)snprintf(text, sizeof(text), "%d", c->status % 1000));
     uint64_t h = mix(0xcbf29ce484222325u, c->verb);
     if (c->route.kind == ROUTE_RESOURCE && c->op) {
-        h = mix(mix(mix(mix(h, c->route.group), c->route.version), c->route.resource), c->route.subresource);
+        h = mix(mix(mix(mix(h, c->route.group), c->route.version), c->route.resource),
+                c->route.subresource);
         h = (h ^ (c->route.name.len ? 2u : c->route.ns.len ? 1u : 0u)) * 0x100000001b3u;
     }
     h = mix(h, code);
@@ -220,8 +225,8 @@ static struct str audit_id(struct call *c)
     return arena_str(&c->arena, str_make(uuid, UUID_CHARS));
 }
 
-struct http_header *call_headers(struct call *c, struct str content_type, const struct http_header *more, size_t n,
-                                 size_t *ret_n)
+struct http_header *call_headers(struct call *c, struct str content_type,
+                                 const struct http_header *more, size_t n, size_t *ret_n)
 {
     size_t warnings = c->n_warnings + (c->op ? c->op->warnings.n : 0), k = 0;
     struct http_header *h = arena_alloc(&c->arena, (OWN_HEADERS + warnings + n) * sizeof(*h));
@@ -247,8 +252,8 @@ struct http_header *call_headers(struct call *c, struct str content_type, const 
 
 /* ---- answers ---- */
 
-void call_answer_headers(struct call *c, int status, struct str content_type, const struct http_header *headers,
-                         size_t n, struct buf *body)
+void call_answer_headers(struct call *c, int status, struct str content_type,
+                         const struct http_header *headers, size_t n, struct buf *body)
 {
     size_t n_all;
     struct http_header *all = call_headers(c, content_type, headers, n, &n_all);
@@ -263,8 +268,8 @@ void call_answer(struct call *c, int status, struct str content_type, struct buf
     call_answer_headers(c, status, content_type, NULL, 0, body);
 }
 
-void call_answer_blob(struct call *c, int status, struct str content_type, const struct http_header *headers,
-                      size_t n, struct blob *body)
+void call_answer_blob(struct call *c, int status, struct str content_type,
+                      const struct http_header *headers, size_t n, struct blob *body)
 {
     size_t n_all;
     struct http_header *all = call_headers(c, content_type, headers, n, &n_all);
@@ -281,7 +286,8 @@ void call_answer_err(struct call *c, struct err *err)
     struct http_header retry = {STR("retry-after"), STR_NULL};
     int status = status_code(err);
     if (status >= 500) {
-        log_info("request failed", LOG_S("method", c->http->method), LOG_S("path", c->http->path), LOG_ERR(err));
+        log_info("request failed", LOG_S("method", c->http->method), LOG_S("path", c->http->path),
+                 LOG_ERR(err));
     }
     if (str_is(type, "application/yaml")) {
         yaml_write(&b, status_value(json_doc(&c->arena), err));

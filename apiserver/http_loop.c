@@ -93,7 +93,8 @@ static void run_soon(struct http_loop *l)
     }
 }
 
-static void add_timer(struct http_loop *l, unsigned ms, unsigned interval_ms, http_task_fn *fn, void *arg)
+static void add_timer(struct http_loop *l, unsigned ms, unsigned interval_ms, http_task_fn *fn,
+                      void *arg)
 {
     l->timers = alloc_resize(l->timers, (l->n_timers + 1) * sizeof(*l->timers));
     uint64_t now = l->ev ? h2o_now(l->ev) : 0; /* before start: due at once */

@@ -91,7 +91,7 @@ static inline struct exchange *exchange_of(const struct http_request *r)
 }
 
 struct http_timer {
-    unsigned interval_ms;
+    unsigned interval_ms; /* 0: once */
     uint64_t due_ms;
     http_task_fn *fn;
     void *arg;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the API server keeps for each event loop: caches of published state, its watchers, its series. Only its loop's thread touches it. */
+/* What the API server keeps for each event loop: caches of published state, its watchers, its
+ * series. Only its loop's thread touches it. */
 #ifndef APISERVER_LOOP_H
 #define APISERVER_LOOP_H
 
@@ -25,7 +26,7 @@ struct loop_watches {
     size_t n_dirty, cap_dirty, at; /* at: the next of them */
     size_t n;
     uint64_t last_pass_ns;
-    int64_t next_end_ms; /* when the first of them ends; 0: no timer is set */
+    int64_t next_end_ms; /* when the first of them ends */
     bool pass_due, slice_due, stopping;
     struct blob **gathered; /* scratch */
     size_t n_gathered, cap_gathered;
@@ -40,7 +41,8 @@ struct loop_state {
     _Atomic int reading, mutating, watching; /* calls in progress */
 };
 
-/* On the loop's thread, as is loop_close; calls that are still with the engine keep pointing at the state until loop_destroy. */
+/* On the loop's thread, as is loop_close; calls that are still with the engine keep pointing at the
+ * state until loop_destroy. */
 struct loop_state *loop_create(struct server *s, struct http_loop *http);
 void loop_close(struct loop_state *l);
 void loop_destroy(struct loop_state *l);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Content negotiation as the reference's endpoints/handlers/negotiation does it, for JSON and YAML. */
+/* Content negotiation as the reference's endpoints/handlers/negotiation does it, for JSON and YAML.
+ */
 #include "apiserver/negotiate.h"
 
 #include <strings.h>
@@ -16,7 +17,8 @@
 
 static bool is_meta(const struct clause *k)
 {
-    return str_is(k->group, "meta.k8s.io") && (str_is(k->version, "v1") || str_is(k->version, "v1beta1"));
+    return str_is(k->group, "meta.k8s.io") &&
+           (str_is(k->version, "v1") || str_is(k->version, "v1beta1"));
 }
 
 /* Whether the clause asks for a form that exists; none asked for is one. */
@@ -32,18 +34,21 @@ static bool form_of(const struct clause *k, struct representation *r)
         return is_meta(k);
     }
     r->as = REPRESENT_PARTIAL;
-    return is_meta(k) && (str_is(k->as, "PartialObjectMetadata") || str_is(k->as, "PartialObjectMetadataList"));
+    return is_meta(k) &&
+           (str_is(k->as, "PartialObjectMetadata") || str_is(k->as, "PartialObjectMetadataList"));
 }
 
 /* 406 as the built-ins' router has it: it wants a type by its name or anything at all. */
 static bool router_takes(const struct clause *k)
 {
     return (str_is(k->type, "*") && str_is(k->subtype, "*")) ||
-           (str_is(k->type, "application") && (str_is(k->subtype, "json") || str_is(k->subtype, "yaml") ||
-                                               str_is(k->subtype, "vnd.kubernetes.protobuf")));
+           (str_is(k->type, "application") &&
+            (str_is(k->subtype, "json") || str_is(k->subtype, "yaml") ||
+             str_is(k->subtype, "vnd.kubernetes.protobuf")));
 }
 
-static int check_router(const struct clause *list, size_t n, enum negotiate_for what, struct err *err)
+static int check_router(const struct clause *list, size_t n, enum negotiate_for what,
+                        struct err *err)
 {
     for (size_t i = 0; i < n; i++) {
         if (router_takes(&list[i])) {
@@ -52,9 +57,10 @@ static int check_router(const struct clause *list, size_t n, enum negotiate_for 
     }
     return status_generic(err, ERR_NOT_ACCEPTABLE,
                           what == NEGOTIATE_OBJECT
-                              ? "406: Not Acceptable\n\nAvailable representations: " JSON_TYPE ", " YAML_TYPE
-                              : "406: Not Acceptable\n\nAvailable representations: " JSON_TYPE ", " YAML_TYPE
-                                ", " JSON_TYPE ";stream=watch");
+                              ? "406: Not Acceptable\n\nAvailable representations: " JSON_TYPE
+                                ", " YAML_TYPE
+                              : "406: Not Acceptable\n\nAvailable representations: " JSON_TYPE
+                                ", " YAML_TYPE ", " JSON_TYPE ";stream=watch");
 }
 
 static int read_include(const struct call *c, struct representation *r, struct err *err)
@@ -70,10 +76,11 @@ static int read_include(const struct call *c, struct representation *r, struct e
     } else {
         struct buf b = {0};
         quote_go(&b, v);
-        err_set(err, ERR_BAD_REQUEST,
-                "Unable to convert to Table as requested: includeObject: Invalid value: %.*s: must be "
-                "'Metadata', 'Object', 'None', or empty",
-                STR_FMT(buf_str(&b)));
+        err_set(
+            err, ERR_BAD_REQUEST,
+            "Unable to convert to Table as requested: includeObject: Invalid value: %.*s: must be "
+            "'Metadata', 'Object', 'None', or empty",
+            STR_FMT(buf_str(&b)));
         buf_finish(&b);
         return ERR_BAD_REQUEST;
     }
@@ -83,11 +90,13 @@ static int read_include(const struct call *c, struct representation *r, struct e
 static int check_partial(const struct clause *k, enum negotiate_for what, struct err *err)
 {
     if (what == NEGOTIATE_LIST && str_is(k->as, "PartialObjectMetadata")) {
-        return err_set(err, ERR_NOT_ACCEPTABLE, "you requested PartialObjectMetadata, but the requested object is a list");
+        return err_set(err, ERR_NOT_ACCEPTABLE,
+                       "you requested PartialObjectMetadata, but the requested object is a list");
     }
     if (what == NEGOTIATE_OBJECT && str_is(k->as, "PartialObjectMetadataList")) {
-        return err_set(err, ERR_NOT_ACCEPTABLE,
-                       "you requested PartialObjectMetadataList, but the requested object is not a list");
+        return err_set(
+            err, ERR_NOT_ACCEPTABLE,
+            "you requested PartialObjectMetadataList, but the requested object is not a list");
     }
     return 0;
 }
@@ -103,7 +112,8 @@ static int choose(struct call *c, const struct clause *list, size_t n, enum nego
         }
         if (!json && what == NEGOTIATE_WATCH) {
             return err_set(err, ERR_NOT_ACCEPTABLE,
-                           "only the following media types are accepted: " JSON_TYPE ";stream=watch");
+                           "only the following media types are accepted: " JSON_TYPE
+                           ";stream=watch");
         }
         c->accept.type = json ? STR(JSON_TYPE) : STR(YAML_TYPE);
         c->accept.as = list[i].as;
@@ -112,11 +122,12 @@ static int choose(struct call *c, const struct clause *list, size_t n, enum nego
         *ret = r;
         return check_partial(&list[i], what, err);
     }
-    return err_set(err, ERR_NOT_ACCEPTABLE, "only the following media types are accepted: " JSON_TYPE ", " YAML_TYPE);
+    return err_set(err, ERR_NOT_ACCEPTABLE,
+                   "only the following media types are accepted: " JSON_TYPE ", " YAML_TYPE);
 }
 
-int negotiate_answer(struct call *c, bool builtin, enum negotiate_for what, struct representation *ret,
-                     struct err *err)
+int negotiate_answer(struct call *c, bool builtin, enum negotiate_for what,
+                     struct representation *ret, struct err *err)
 {
     struct str accept = http_header(c->http, "accept");
     struct clause *list;
@@ -156,7 +167,8 @@ bool negotiate_pretty(const struct call *c)
     static const char *const tools[] = {"curl", "Wget", "Mozilla/5.0"};
     struct str v = call_param(c, "pretty");
     if (v.len) {
-        return str_is(v, "1") || ((v.len == 1 || v.len == 4) && strncasecmp(v.ptr, "true", v.len) == 0);
+        return str_is(v, "1") ||
+               ((v.len == 1 || v.len == 4) && strncasecmp(v.ptr, "true", v.len) == 0);
     }
     struct str agent = http_header(c->http, "user-agent");
     for (size_t i = 0; i < sizeof(tools) / sizeof(*tools); i++) {
@@ -186,7 +198,8 @@ static bool same_type(struct str s, const char *type)
     return s.len == strlen(type) && strncasecmp(s.ptr, type, s.len) == 0;
 }
 
-#define UNKNOWN_FORMAT "the body of the request was in an unknown format - accepted media types include: "
+#define UNKNOWN_FORMAT                                                                             \
+    "the body of the request was in an unknown format - accepted media types include: "
 
 int negotiate_body(const struct call *c, enum media *ret, struct err *err)
 {

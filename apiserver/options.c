@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reference's CreateOptions, UpdateOptions, PatchOptions, ListOptions and DeleteOptions: decoded and validated in its words. */
+/* The reference's CreateOptions, UpdateOptions, PatchOptions, ListOptions and DeleteOptions:
+ * decoded and validated in its words. */
 #include "apiserver/options.h"
 
 #include <errno.h>
@@ -23,12 +24,12 @@ static int invalid(const struct causes *causes, const char *kind, struct err *er
 
 /* ---- what several kinds of options have ---- */
 
-static void unsupported(struct causes *causes, struct str field, struct str value, const struct str *supported,
-                        size_t n)
+static void unsupported(struct causes *causes, struct str field, struct str value,
+                        const struct str *supported, size_t n)
 {
     yyjson_mut_doc *d = json_doc(causes->arena);
-    causes_add_unsupported(causes, PATH_FIELD(NULL, field), yyjson_mut_strncpy(d, value.ptr, value.len), supported,
-                           n);
+    causes_add_unsupported(causes, PATH_FIELD(NULL, field),
+                           yyjson_mut_strncpy(d, value.ptr, value.len), supported, n);
 }
 
 /* values: a list of strings; NULL or empty: not given. */
@@ -59,12 +60,14 @@ static yyjson_mut_val *param_list(const struct call *c, struct arena *a, const c
     return list;
 }
 
-/* Go's unicode.IsPrint, near enough: control characters and separators other than the space are not. */
+/* Go's unicode.IsPrint, near enough: control characters and separators other than the space are
+ * not. */
 static size_t first_unprintable(struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         unsigned char ch = (unsigned char)s.ptr[i];
-        if (ch < 0x20 || ch == 0x7f || (ch == 0xc2 && i + 1 < s.len && (unsigned char)s.ptr[i + 1] < 0xa1)) {
+        if (ch < 0x20 || ch == 0x7f ||
+            (ch == 0xc2 && i + 1 < s.len && (unsigned char)s.ptr[i + 1] < 0xa1)) {
             return i;
         }
     }
@@ -75,18 +78,21 @@ static void check_manager(struct causes *causes, struct str manager)
 {
     const struct path *at = PATH_FIELD(NULL, STR("fieldManager"));
     if (manager.len > MANAGER_BYTES) {
-        causes_add(causes, CAUSE_TOO_LONG, at, NULL, "may not be more than %d bytes", MANAGER_BYTES);
+        causes_add(causes, CAUSE_TOO_LONG, at, NULL, "may not be more than %d bytes",
+                   MANAGER_BYTES);
     }
     size_t i = first_unprintable(manager);
     if (i < manager.len) {
         AUTO(buf_finish) struct buf text = {0};
         quote_go(&text, manager);
-        causes_add_text(causes, CAUSE_INVALID, at, buf_str(&text), "invalid character U+%04X (at position %zu)",
+        causes_add_text(causes, CAUSE_INVALID, at, buf_str(&text),
+                        "invalid character U+%04X (at position %zu)",
                         (unsigned)(unsigned char)manager.ptr[i], i);
     }
 }
 
-/* What the reference takes for the manager of a client that names none: its User-Agent up to the slash. */
+/* What the reference takes for the manager of a client that names none: its User-Agent up to the
+ * slash. */
 static struct str manager_of_agent(struct str agent)
 {
     struct str rest, s = str_cut(agent, '/', &rest);
@@ -137,7 +143,8 @@ int options_write(struct call *c, struct op *op, struct err *err)
                       : arena_str(&op->arena, manager_of_agent(http_header(c->http, "user-agent")));
     read_force(c, op, &causes);
     check_manager(&causes, op->field_manager);
-    op->dry_run = call_has_param(c, "dryRun") && check_dry_run(&causes, param_list(c, &c->arena, "dryRun"));
+    op->dry_run =
+        call_has_param(c, "dryRun") && check_dry_run(&causes, param_list(c, &c->arena, "dryRun"));
     read_validation(c, op, &causes);
     return invalid(&causes,
                    op->verb == VERB_CREATE   ? "CreateOptions"
@@ -158,12 +165,14 @@ static int parse_int(struct str s, int64_t *ret, struct err *err)
         text[s.len] = 0;
         errno = 0;
         *ret = strtoll(text, &end, 10);
-        fits = *end == 0 && errno == 0 && (text[0] == '-' || text[0] == '+' || (text[0] >= '0' && text[0] <= '9'));
+        fits = *end == 0 && errno == 0 &&
+               (text[0] == '-' || text[0] == '+' || (text[0] >= '0' && text[0] <= '9'));
     }
     if (!fits) {
         AUTO(buf_finish) struct buf q = {0};
         quote_go(&q, s);
-        return err_set(err, ERR_BAD_REQUEST, "strconv.ParseInt: parsing %.*s: invalid syntax", STR_FMT(buf_str(&q)));
+        return err_set(err, ERR_BAD_REQUEST, "strconv.ParseInt: parsing %.*s: invalid syntax",
+                       STR_FMT(buf_str(&q)));
     }
     return 0;
 }
@@ -187,12 +196,13 @@ static int read_fields(struct call *c, struct op *op, struct str name, struct er
             buf_addc(&b, name.ptr[i]);
         }
         if (text.len && !str_eq(text, buf_str(&b))) {
-            return err_set(err, ERR_BAD_REQUEST, "fieldSelector metadata.name doesn't match requested name");
+            return err_set(err, ERR_BAD_REQUEST,
+                           "fieldSelector metadata.name doesn't match requested name");
         }
         text = arena_str(&op->arena, buf_str(&b));
     }
-    return text.len ? selector_parse_fields(&op->arena, arena_str(&op->arena, text), op->type, op->version,
-                                            &op->list.fields, err)
+    return text.len ? selector_parse_fields(&op->arena, arena_str(&op->arena, text), op->type,
+                                            op->version, &op->list.fields, err)
                     : 0;
 }
 
@@ -200,10 +210,12 @@ static int read_selectors(struct call *c, struct op *op, struct str name, struct
 {
     struct str labels = call_param(c, "labelSelector"), fields = call_param(c, "fieldSelector");
     if (labels.len > LIMIT_SELECTOR_BYTES || fields.len > LIMIT_SELECTOR_BYTES) {
-        return err_set(err, ERR_BAD_REQUEST, "a selector may have %u bytes at most", LIMIT_SELECTOR_BYTES);
+        return err_set(err, ERR_BAD_REQUEST, "a selector may have %u bytes at most",
+                       LIMIT_SELECTOR_BYTES);
     }
     if (labels.len) {
-        int r = selector_parse_labels(&op->arena, arena_str(&op->arena, labels), &op->list.labels, err);
+        int r =
+            selector_parse_labels(&op->arena, arena_str(&op->arena, labels), &op->list.labels, err);
         if (r < 0) {
             return r;
         }
@@ -225,7 +237,8 @@ static void check_list(const struct list_options *o, struct str match, struct ca
                    "resourceVersionMatch is forbidden unless resourceVersion is provided");
         }
         if (o->continue_token.len) {
-            forbid(causes, "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+            forbid(causes, "resourceVersionMatch",
+                   "resourceVersionMatch is forbidden when continue is provided");
         }
         if (o->match == RV_MATCH_UNSET) {
             unsupported(causes, STR("resourceVersionMatch"), match, supported, 3);
@@ -258,7 +271,8 @@ static void check_watch(const struct list_options *o, struct str match, struct c
         unsupported(causes, STR("resourceVersionMatch"), match, supported, 1);
     }
     if (o->continue_token.len) {
-        forbid(causes, "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+        forbid(causes, "resourceVersionMatch",
+               "resourceVersionMatch is forbidden when continue is provided");
     }
 }
 
@@ -299,7 +313,8 @@ struct deletion {
 
 static int wrong_type(yyjson_mut_val *v, const char *field, const char *type, struct err *err)
 {
-    return err_set(err, ERR_BAD_REQUEST, "json: cannot unmarshal %s into Go struct field DeleteOptions.%s of type %s",
+    return err_set(err, ERR_BAD_REQUEST,
+                   "json: cannot unmarshal %s into Go struct field DeleteOptions.%s of type %s",
                    yyjson_mut_is_str(v)    ? "string"
                    : yyjson_mut_is_num(v)  ? "number"
                    : yyjson_mut_is_bool(v) ? "bool"
@@ -316,7 +331,8 @@ static yyjson_mut_val *member(yyjson_mut_val *o, const char *key)
 
 static int check_types(const struct deletion *d, struct err *err)
 {
-    yyjson_mut_val *uid = member(d->preconditions, "uid"), *rv = member(d->preconditions, "resourceVersion");
+    yyjson_mut_val *uid = member(d->preconditions, "uid"),
+                   *rv = member(d->preconditions, "resourceVersion");
     if (d->grace && !yyjson_mut_is_int(d->grace)) {
         return wrong_type(d->grace, "gracePeriodSeconds", "int64", err);
     }
@@ -346,7 +362,8 @@ static int from_body(yyjson_mut_val *body, struct deletion *d, struct err *err)
     struct str kind = json_get_str(body, "kind"), version = json_get_str(body, "apiVersion");
     if (!yyjson_mut_is_obj(body)) {
         return err_set(err, ERR_BAD_REQUEST,
-                       "couldn't get version/kind; json parse error: json: cannot unmarshal a value that is no object");
+                       "couldn't get version/kind; json parse error: json: cannot unmarshal a "
+                       "value that is no object");
     }
     if (kind.len && !str_is(kind, "DeleteOptions")) {
         AUTO(buf_finish) struct buf b = {0};
@@ -354,7 +371,8 @@ static int from_body(yyjson_mut_val *body, struct deletion *d, struct err *err)
         quote_go(&b, kind);
         buf_addz(&b, " is registered for version ");
         quote_go(&b, version);
-        return err_set(err, ERR_BAD_REQUEST, "%.*s in scheme \"pkg/runtime/scheme.go:111\"", STR_FMT(buf_str(&b)));
+        return err_set(err, ERR_BAD_REQUEST, "%.*s in scheme \"pkg/runtime/scheme.go:111\"",
+                       STR_FMT(buf_str(&b)));
     }
     *d = (struct deletion){member(body, "gracePeriodSeconds"), member(body, "orphanDependents"),
                            member(body, "propagationPolicy"), member(body, "dryRun"),
@@ -372,8 +390,9 @@ static int from_query(struct call *c, struct deletion *d, struct err *err)
         return r;
     }
     d->grace = call_has_param(c, "gracePeriodSeconds") ? yyjson_mut_sint(doc, grace) : NULL;
-    d->orphan =
-        call_has_param(c, "orphanDependents") ? yyjson_mut_bool(doc, query_bool(c, "orphanDependents")) : NULL;
+    d->orphan = call_has_param(c, "orphanDependents")
+                    ? yyjson_mut_bool(doc, query_bool(c, "orphanDependents"))
+                    : NULL;
     d->policy = policy.ptr ? yyjson_mut_strncpy(doc, policy.ptr, policy.len) : NULL;
     d->dry_run = param_list(c, &c->arena, "dryRun");
     return 0;
@@ -381,16 +400,17 @@ static int from_query(struct call *c, struct deletion *d, struct err *err)
 
 static enum propagation propagation_of(const struct deletion *d, struct causes *causes)
 {
-    static const struct str supported[] = {{"Foreground", 10}, {"Background", 10}, {"Orphan", 6}, {"nil", 3}};
+    static const struct str supported[] = {
+        {"Foreground", 10}, {"Background", 10}, {"Orphan", 6}, {"nil", 3}};
     struct str policy = json_str(d->policy);
     if (d->orphan && d->policy) {
         causes_add(causes, CAUSE_INVALID, PATH_FIELD(NULL, STR("propagationPolicy")), d->policy,
                    "orphanDependents and deletionPropagation cannot be both set");
     }
     if (!d->policy) {
-        return !d->orphan                        ? PROPAGATION_DEFAULT
+        return !d->orphan                       ? PROPAGATION_DEFAULT
                : yyjson_mut_get_bool(d->orphan) ? PROPAGATION_ORPHAN
-                                                 : PROPAGATION_BACKGROUND;
+                                                : PROPAGATION_BACKGROUND;
     }
     if (str_is(policy, "Foreground")) {
         return PROPAGATION_FOREGROUND;
@@ -399,12 +419,14 @@ static enum propagation propagation_of(const struct deletion *d, struct causes *
         return PROPAGATION_ORPHAN;
     }
     if (!str_is(policy, "Background")) {
-        causes_add_unsupported(causes, PATH_FIELD(NULL, STR("propagationPolicy")), d->policy, supported, 4);
+        causes_add_unsupported(causes, PATH_FIELD(NULL, STR("propagationPolicy")), d->policy,
+                               supported, 4);
     }
     return PROPAGATION_BACKGROUND;
 }
 
-int options_delete(struct call *c, struct op *op, yyjson_mut_val *body, bool *ret_accepted, struct err *err)
+int options_delete(struct call *c, struct op *op, yyjson_mut_val *body, bool *ret_accepted,
+                   struct err *err)
 {
     struct deletion d = {0};
     int r = body ? from_body(body, &d, err) : c->n_params ? from_query(c, &d, err) : 0;
@@ -417,7 +439,8 @@ int options_delete(struct call *c, struct op *op, yyjson_mut_val *body, bool *re
     op->dry_run = check_dry_run(&causes, d.dry_run);
     op->del.grace = d.grace ? yyjson_mut_get_sint(d.grace) : -1;
     op->del.uid = arena_str(&op->arena, json_get_str(d.preconditions, "uid"));
-    op->del.resource_version = arena_str(&op->arena, json_get_str(d.preconditions, "resourceVersion"));
+    op->del.resource_version =
+        arena_str(&op->arena, json_get_str(d.preconditions, "resourceVersion"));
     *ret_accepted = d.orphan && !yyjson_mut_get_bool(d.orphan);
     return invalid(&causes, "DeleteOptions", err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a path to a type and a verb, in the two dialects: that of the built-in types, whose routes are a fixed table in the reference
- * (an unknown one is a Status), and that of custom resources, whose handler looks the definition up (an unknown one is plain text). */
+/* From a path to a type and a verb, in the two dialects: that of the built-in types, whose routes
+ * are a fixed table in the reference (an unknown one is a Status), and that of custom resources,
+ * whose handler looks the definition up (an unknown one is plain text). */
 #include "apiserver/rest.h"
 
 #include "apiserver/call_priv.h"
@@ -71,8 +72,8 @@ static void answer_unknown(struct call *c)
 
 static bool has_subresource(const struct rest *r, struct str name)
 {
-    return (str_is(name, "status") && r->version->status) || (str_is(name, "scale") && r->version->has_scale) ||
-           type_subresource(r->type, name);
+    return (str_is(name, "status") && r->version->status) ||
+           (str_is(name, "scale") && r->version->has_scale) || type_subresource(r->type, name);
 }
 
 /* Whether the built-ins' table has a row for the path, with any method. */
@@ -99,7 +100,8 @@ static bool builtin_method(const struct call *c, const struct rest *r)
         return is_read(c);
     }
     if (!p->name.len) {
-        return is_read(c) || (!across && (r->verb == VERB_CREATE || r->verb == VERB_DELETECOLLECTION));
+        return is_read(c) ||
+               (!across && (r->verb == VERB_CREATE || r->verb == VERB_DELETECOLLECTION));
     }
     return p->subresource.len || r->verb != VERB_CREATE;
 }
@@ -110,7 +112,8 @@ static bool serve_builtin(struct call *c, struct rest *r)
         answer_generic(c, ERR_NOT_FOUND);
         return false;
     }
-    if (!builtin_method(c, r) || (!c->route.subresource.len && !(r->type->verbs & VERB_BIT(r->verb)))) {
+    if (!builtin_method(c, r) ||
+        (!c->route.subresource.len && !(r->type->verbs & VERB_BIT(r->verb)))) {
         answer_generic(c, ERR_METHOD);
         return false;
     }
@@ -137,7 +140,8 @@ static bool serve_custom(struct call *c, struct rest *r)
         return refuse(c, &err);
     }
     uint32_t of_sub = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH);
-    const struct type_subresource *sub = p->subresource.len ? type_subresource(r->type, p->subresource) : NULL;
+    const struct type_subresource *sub =
+        p->subresource.len ? type_subresource(r->type, p->subresource) : NULL;
     uint32_t verbs = sub ? sub->verbs : p->subresource.len ? of_sub : r->type->verbs;
     if (!verb_parse(c->verb, &(enum verb){VERB_GET}) || !(verbs & VERB_BIT(r->verb))) {
         status_method(&err, r->type, c->verb);
@@ -163,7 +167,8 @@ static struct op *make_op(struct call *c, const struct rest *r)
     op_set_type(op, r->type, r->version);
     op->scope.workspace = STR("");
     op->scope.ns = p->namespaced ? arena_str(&op->arena, p->ns) : STR("");
-    /* the name in the path of a list's /watch/ form becomes a field selector; a create's is the body's business */
+    /* the name in the path of a list's /watch/ form becomes a field selector; a create's is the
+     * body's business */
     bool named = r->verb != VERB_CREATE || p->subresource.len;
     op->name = named && p->name.len ? arena_str(&op->arena, p->name) : STR("");
     op->subresource = p->subresource.len ? arena_str(&op->arena, p->subresource) : STR("");

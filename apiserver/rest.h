@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs on resources. rest.c finds what is meant and checks that it exists; rest_write.c, rest_list.c and rest_watch.c do it. */
+/* The verbs on resources. rest.c finds what is meant and checks that it exists; rest_write.c,
+ * rest_list.c and rest_watch.c do it. */
 #ifndef APISERVER_REST_H
 #define APISERVER_REST_H
 
 #include "apiserver/call.h"
 #include "resources/represent.h"
 
-/* The verb of a resource request as it is authorised and logged: "get", "list", ..., "" for a method that means nothing. From route, method and
- * query alone. In memory that stays. */
+/* The verb of a resource request as it is authorised and logged: "get", "list", ..., "" for a
+ * method that means nothing. From route, method and query alone. In memory that stays. */
 struct str rest_verb(const struct call *c);
 
 /* What a resource request turned out to mean; in the call's arena, at its priv. */
 struct rest {
-    struct type *type;                  /* c->op holds the reference */
+    struct type *type; /* c->op holds the reference */
     const struct type_version *version;
     enum verb verb;
     struct representation form;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* list: an answer that fits one slice goes out whole; a longer one is streamed, its further slices read on the pool while the one before is on
- * its way. Never more than two slices of an answer are in memory. */
+/* list: an answer that fits one slice goes out whole; a longer one is streamed, its further slices
+ * read on the pool while the one before is on its way. Never more than two slices of an answer are
+ * in memory. */
 #include "apiserver/call_priv.h"
 #include "apiserver/negotiate.h"
 #include "apiserver/options.h"
 #include "apiserver/rest.h"
 #include "base/limits.h"
 
-/* A list being answered; in the call's arena. reading: the pool has it, and the loop touches nothing but gone. */
+/* A list being answered; in the call's arena. reading: the pool has it, and the loop touches
+ * nothing but gone. */
 struct listing {
     struct pool_task task;
     struct call *call;
@@ -173,7 +175,8 @@ static void start(struct call *c, struct listing *l)
         read_slice(l);
         step(c);
     } else if (!submit(l, false)) {
-        err_set(&l->err, ERR_TOO_MANY, "the server has too many requests waiting, please try again later");
+        err_set(&l->err, ERR_TOO_MANY,
+                "the server has too many requests waiting, please try again later");
         l->err.retry_after = 1;
         fail(l);
     }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch: streams fed from the engine's rings.
  *
- * A commit wakes a loop at most once; the loop then makes a pass over those of its watches that have something to read, in slices so that
- * requests in between stay quick, and writes to each what has gathered for it in one send. At most one send is in flight a watch; what comes
- * meanwhile is read when that is through. Where a loop has many watches, passes keep a distance, so that a burst of commits costs each watch one
- * system call rather than one an event. */
+ * A commit wakes a loop at most once; the loop then makes a pass over those of its watches that
+ * have something to read, in slices so that requests in between stay quick, and writes to each what
+ * has gathered for it in one send. At most one send is in flight a watch; what comes meanwhile is
+ * read when that is through. Where a loop has many watches, passes keep a distance, so that a burst
+ * of commits costs each watch one system call rather than one an event. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -19,15 +20,19 @@
 #include "base/limits.h"
 
 enum {
-    PASS_SLICE = 500,           /* watches served in one turn of the loop */
-    PASS_MANY = 200,            /* from so many watches on, passes keep a distance */
+    PASS_SLICE = 500, /* watches served in one turn of the loop */
+    PASS_MANY = 200,  /* from so many watches on, passes keep a distance */
     PASS_DISTANCE_MS = 10,
-    END_MIN_MS = 1800 * 1000, /* the reference's --min-request-timeout; a watch lives once to twice as long */
+    END_TICK_MS = 500,
+    END_MIN_MS =
+        1800 *
+        1000, /* the reference's --min-request-timeout; a watch lives once to twice as long */
 };
 
 /*
- * A watch. busy: watch_catch_up runs on the pool, and the loop leaves the watcher alone. more: there is something to read as soon as a
- * send is possible. ending: the stream ends as soon as a send is possible.
+ * A watch. busy: watch_catch_up runs on the pool, and the loop leaves the watcher alone. more:
+ * there is something to read as soon as a send is possible. ending: the stream ends as soon as a
+ * send is possible.
  */
 struct rest_watch {
     struct pool_task task;
@@ -241,19 +246,6 @@ static void wake(void *arg)
 
 /* ---- ends ---- */
 
-static void end_due(void *arg);
-
-static void schedule_end(struct loop_state *l, int64_t end_ms)
-{
-    struct loop_watches *s = &l->watches;
-    if (s->next_end_ms && s->next_end_ms <= end_ms) {
-        return;
-    }
-    int64_t left = end_ms - clock_mono_ms();
-    s->next_end_ms = end_ms;
-    http_loop_after(l->http, left > 0 ? (unsigned)left : 0, end_due, l);
-}
-
 static void end_watch(struct rest_watch *w)
 {
     w->ending = true;
@@ -261,13 +253,15 @@ static void end_watch(struct rest_watch *w)
     pump(w);
 }
 
-/* Ends those whose time is up, and sets the timer for the next. */
+/* Ends those whose time is up. */
 static void end_due(void *arg)
 {
     struct loop_state *l = arg;
     struct loop_watches *s = &l->watches;
-    int64_t now = clock_mono_ms(), least = 0;
-    s->next_end_ms = 0;
+    int64_t now = clock_mono_ms(), least = INT64_MAX;
+    if (!s->first || s->next_end_ms > now) {
+        return;
+    }
     for (struct rest_watch *w = s->first, *next; w; w = next) {
         next = w->next;
         if (w->ending) {
@@ -275,13 +269,11 @@ static void end_due(void *arg)
         }
         if (w->end_ms <= now) {
             end_watch(w);
-        } else if (!least || w->end_ms < least) {
+        } else if (w->end_ms < least) {
             least = w->end_ms;
         }
     }
-    if (least) {
-        schedule_end(l, least);
-    }
+    s->next_end_ms = least;
 }
 
 static int64_t lifetime_ms(const struct op *op)
@@ -298,6 +290,7 @@ static int64_t lifetime_ms(const struct op *op)
 void loop_watches_init(struct loop_state *l)
 {
     l->watches.group = watch_group_create(engine_watches(server_engine(l->server)), wake, l);
+    http_loop_every(l->http, END_TICK_MS, end_due, l);
 }
 
 void loop_watches_stop(struct loop_state *l)
@@ -355,7 +348,7 @@ void rest_watch(struct call *c)
     }
     s->first = w;
     s->n++;
-    schedule_end(c->loop, w->end_ms);
+    s->next_end_ms = s->n == 1 || w->end_ms < s->next_end_ms ? w->end_ms : s->next_end_ms;
     size_t n;
     struct http_header *h = call_headers(c, STR("application/json"), NULL, 0, &n);
     c->status = 200;

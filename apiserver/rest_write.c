@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* create, update, patch, delete, deletecollection: options and body into the operation, then the engine. Large bodies are decoded on the pool. */
+/* create, update, patch, delete, deletecollection: options and body into the operation, then the
+ * engine. Large bodies are decoded on the pool. */
 #include "apiserver/body.h"
 #include "apiserver/call_priv.h"
 #include "apiserver/negotiate.h"
@@ -27,9 +28,9 @@ static struct str body_kind(const struct op *op)
 {
     const struct type_subresource *sub =
         op->subresource.len ? type_subresource(op->type, op->subresource) : NULL;
-    return sub && sub->kind.len                 ? sub->kind
+    return sub && sub->kind.len               ? sub->kind
            : str_is(op->subresource, "scale") ? STR("Scale")
-                                                : op->type->kind;
+                                              : op->type->kind;
 }
 
 static int read_delete(struct call *c, struct rest *r, struct err *err)
@@ -41,7 +42,8 @@ static int read_delete(struct call *c, struct rest *r, struct err *err)
     return code < 0 ? code : options_delete(c, op, body, &r->accepted, err);
 }
 
-/* Options before the body, as the reference: the errors of a request with several come in its order. */
+/* Options before the body, as the reference: the errors of a request with several come in its
+ * order. */
 static int read_request(struct call *c, struct err *err)
 {
     struct rest *r = c->priv;
@@ -93,7 +95,8 @@ static void start_on_pool(struct call *c)
     d->call = c;
     if (!pool_submit(engine_pool(c->op->engine), &d->task, false)) {
         struct err err = {0};
-        err_set(&err, ERR_TOO_MANY, "the server has too many requests waiting, please try again later");
+        err_set(&err, ERR_TOO_MANY,
+                "the server has too many requests waiting, please try again later");
         err.retry_after = 1;
         call_answer_err(c, &err);
     }

@@ -104,7 +104,8 @@ static void parse_resource(const struct parts *p, size_t i, struct route *r)
     if (i + 2 < p->n) {
         /* what follows a subresource makes it one that does not exist */
         const struct str *last = &p->at[p->n - 1];
-        r->subresource = str_make(p->at[i + 2].ptr, (size_t)(last->ptr + last->len - p->at[i + 2].ptr));
+        r->subresource =
+            str_make(p->at[i + 2].ptr, (size_t)(last->ptr + last->len - p->at[i + 2].ptr));
     }
 }
 
@@ -141,16 +142,23 @@ static enum route_kind other_kind(const struct parts *p)
                                                      : ROUTE_UNKNOWN;
     }
     if (p->n == 1) {
-        return str_is(first, "version") ? ROUTE_VERSION : str_is(first, "metrics") ? ROUTE_METRICS : ROUTE_UNKNOWN;
+        return str_is(first, "version")   ? ROUTE_VERSION
+               : str_is(first, "metrics") ? ROUTE_METRICS
+                                          : ROUTE_UNKNOWN;
     }
     return ROUTE_UNKNOWN;
 }
 
 int route_parse(struct arena *a, struct str path, struct route *ret, struct err *err)
 {
-    struct route r = {.kind = ROUTE_ROOT, .group = STR(""), .ns = STR(""), .name = STR(""), .subresource = STR("")};
+    struct route r = {.kind = ROUTE_ROOT,
+                      .group = STR(""),
+                      .ns = STR(""),
+                      .name = STR(""),
+                      .subresource = STR("")};
     if (!decode(a, path, false, &path) || !is_text(path)) {
-        return err_set(err, ERR_BAD_REQUEST, "the request's path is not valid percent-encoded UTF-8");
+        return err_set(err, ERR_BAD_REQUEST,
+                       "the request's path is not valid percent-encoded UTF-8");
     }
     r.path = path;
     while (r.path.len > 1 && r.path.ptr[r.path.len - 1] == '/') {
@@ -177,7 +185,8 @@ static size_t count_pairs(struct str query)
     return n;
 }
 
-int query_parse(struct arena *a, struct str query, struct param **ret, size_t *ret_n, struct err *err)
+int query_parse(struct arena *a, struct str query, struct param **ret, size_t *ret_n,
+                struct err *err)
 {
     *ret_n = 0;
     if (!query.len) {
@@ -185,7 +194,8 @@ int query_parse(struct arena *a, struct str query, struct param **ret, size_t *r
     }
     size_t max = count_pairs(query), n = 0;
     if (max > LIMIT_QUERY_PARAMS) {
-        return err_set(err, ERR_BAD_REQUEST, "more than %d parameters in the query", LIMIT_QUERY_PARAMS);
+        return err_set(err, ERR_BAD_REQUEST, "more than %d parameters in the query",
+                       LIMIT_QUERY_PARAMS);
     }
     struct param *params = arena_alloc(a, max * sizeof(*params));
     while (query.len) {
@@ -194,7 +204,8 @@ int query_parse(struct arena *a, struct str query, struct param **ret, size_t *r
             continue;
         }
         key = str_cut(pair, '=', &value);
-        if (decode(a, key, true, &key) && decode(a, value, true, &value) && is_text(key) && is_text(value)) {
+        if (decode(a, key, true, &key) && decode(a, value, true, &value) && is_text(key) &&
+            is_text(value)) {
             params[n++] = (struct param){key, value.ptr ? value : STR("")};
         }
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The API server: from a request to its handler (who asks, whether they may, what serves it), start and stop. */
+/* The API server: from a request to its handler (who asks, whether they may, what serves it), start
+ * and stop. */
 #include "apiserver/server.h"
 
 #include <stdatomic.h>
@@ -88,8 +89,9 @@ static bool is_public(const struct route *r)
 static int authenticate(struct call *c, struct err *err)
 {
     const struct http_request *r = c->http;
-    struct credentials cred = {
-        .cert_user = r->cert_user, .cert_groups = r->cert_groups, .n_cert_groups = r->n_cert_groups};
+    struct credentials cred = {.cert_user = r->cert_user,
+                               .cert_groups = r->cert_groups,
+                               .n_cert_groups = r->n_cert_groups};
     read_bearer(r, &cred);
     int code = access_authenticate(engine_access(c->server->engine), &cred, &c->user, err);
     if (code < 0 || (!is_public(&c->route) && user_in_group(c->user, "system:unauthenticated"))) {
@@ -233,13 +235,15 @@ static void collect(void *arg, struct metrics *m, struct buf *out)
         mutating += l ? atomic_load_explicit(&l->mutating, memory_order_relaxed) : 0;
         watching += l ? atomic_load_explicit(&l->watching, memory_order_relaxed) : 0;
     }
-    buf_printf(out,
-               "# HELP apiserver_current_inflight_requests Requests in progress, watches not counted.\n"
-               "# TYPE apiserver_current_inflight_requests gauge\n"
-               "apiserver_current_inflight_requests{request_kind=\"mutating\"} %d\n"
-               "apiserver_current_inflight_requests{request_kind=\"readOnly\"} %d\n",
-               mutating, reading);
-    metrics_emit(out, METRIC_GAUGE, "apiserver_longrunning_requests", "Watches in progress.", NULL, 0, watching);
+    buf_printf(
+        out,
+        "# HELP apiserver_current_inflight_requests Requests in progress, watches not counted.\n"
+        "# TYPE apiserver_current_inflight_requests gauge\n"
+        "apiserver_current_inflight_requests{request_kind=\"mutating\"} %d\n"
+        "apiserver_current_inflight_requests{request_kind=\"readOnly\"} %d\n",
+        mutating, reading);
+    metrics_emit(out, METRIC_GAUGE, "apiserver_longrunning_requests", "Watches in progress.", NULL,
+                 0, watching);
 }
 
 int server_create(const struct server_options *o, struct server **ret, struct err *err)
@@ -318,7 +322,8 @@ void server_destroy(struct server *s)
     }
     server_stop(s, 0);
     if (calls(s)) {
-        log_error("requests are still with the engine: the server's memory is left to them", LOG_I("count", calls(s)));
+        log_error("requests are still with the engine: the server's memory is left to them",
+                  LOG_I("count", calls(s)));
         return;
     }
     http_server_destroy(s->http);
