@@ -22,13 +22,17 @@ static void window_reserve(struct watch_view *v, size_t more)
 
 static void window_drop(struct watch_view *v, size_t k)
 {
+    if (!k) {
+        return;
+    }
     for (size_t i = 0; i < k; i++) {
         watch_entry_unref(v->window[i]);
     }
     v->n -= k;
     v->first += k;
-    memmove(v->window, v->window + k, v->n * sizeof(struct watch_entry *));
-    if (!v->n) {
+    if (v->n) {
+        memmove(v->window, v->window + k, v->n * sizeof(struct watch_entry *));
+    } else {
         free(v->window);
         v->window = NULL;
         v->cap = 0;
@@ -92,7 +96,9 @@ static void take_front(struct watch_view *v, uint64_t from)
 {
     size_t k = (size_t)(v->first - from);
     window_reserve(v, k);
-    memmove(v->window + k, v->window, v->n * sizeof(struct watch_entry *));
+    if (v->n) {
+        memmove(v->window + k, v->window, v->n * sizeof(struct watch_entry *));
+    }
     for (size_t i = 0; i < k; i++) {
         v->window[i] = watch_entry_ref(ring_entry(v->ring, from + i));
     }
