@@ -32,7 +32,7 @@
  * on. */
 static void add_real(struct buf *b, double d)
 {
-    if (d == 0 || !isfinite(d) || (fabs(d) >= 1e-4 && fabs(d) < 1e21)) {
+    if (d == 0 || !isfinite(d) || (fabs(d) >= 1e-4 && fabs(d) < 1e6)) {
         json_write_double(b, d);
         return;
     }
