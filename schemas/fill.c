@@ -39,9 +39,9 @@ static void fill_members(const struct schema_node *n, yyjson_mut_doc *d, yyjson_
     bitset_init(&seen, n->n_fills);
     size_t present = 0;
     uint32_t hint = 0;
-    struct json_iter it = json_iter(v);
-    while (json_next(&it)) {
-        const struct schema_prop *p = prop_find(n, val_str(it.key), &hint);
+    yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(v);
+    for (yyjson_mut_val *key; (key = yyjson_mut_obj_iter_next(&it));) {
+        const struct schema_prop *p = prop_find(n, val_str(key), &hint);
         const struct schema_node *node = p && p->node ? p->node : n->additional;
         if (!node) {
             continue;
@@ -50,10 +50,10 @@ static void fill_members(const struct schema_node *n, yyjson_mut_doc *d, yyjson_
             bitset_set(&seen, (size_t)p->fill);
             present++;
         }
-        if (null_goes(node, d, it.val)) {
-            json_iter_remove(&it);
+        if (null_goes(node, d, key->next)) {
+            yyjson_mut_obj_iter_remove(&it);
         } else {
-            fill(node, d, it.val);
+            fill(node, d, key->next);
         }
     }
     if (present < n->n_fills) {

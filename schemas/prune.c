@@ -55,24 +55,25 @@ static void prune_members(struct prune *p, const struct schema_node *n, yyjson_m
                           bool meta, bool keep, const struct path *at)
 {
     uint32_t hint = 0;
-    struct json_iter it = json_iter(v);
-    while (json_next(&it)) {
-        struct str name = val_str(it.key);
+    yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(v);
+    for (yyjson_mut_val *key; (key = yyjson_mut_obj_iter_next(&it));) {
+        struct str name = val_str(key);
+        yyjson_mut_val *val = key->next;
         if (meta && name_is_meta(name)) {
             continue;
         }
         const struct schema_prop *prop = prop_find(n, name, &hint);
         if (prop && prop->node) {
-            prune(p, prop->node, it.val, false, PATH_FIELD(at, name));
+            prune(p, prop->node, val, false, PATH_FIELD(at, name));
         } else if (n->additional) {
-            prune(p, n->additional, it.val, false, PATH_FIELD(at, name));
+            prune(p, n->additional, val, false, PATH_FIELD(at, name));
         } else if (n->flags & (NODE_OPEN | NODE_CLOSED)) {
-            prune_unknown(p, it.val, PATH_FIELD(at, name));
+            prune_unknown(p, val, PATH_FIELD(at, name));
         } else if (!keep) {
             if (at || !name_is_meta(name)) {
                 unknown_add(p->unknown, PATH_FIELD(at, name));
             }
-            json_iter_remove(&it);
+            yyjson_mut_obj_iter_remove(&it);
         }
     }
 }

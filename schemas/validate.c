@@ -227,15 +227,15 @@ static bool walk_members(struct walk *w, const struct schema_node *n, yyjson_mut
                          const struct path *at)
 {
     uint32_t hint = 0, required = 0;
-    struct json_iter it = json_iter(v);
-    while (json_next(&it)) {
-        struct str name = val_str(it.key);
+    yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(v);
+    for (yyjson_mut_val *key; (key = yyjson_mut_obj_iter_next(&it));) {
+        struct str name = val_str(key);
         const struct schema_prop *p = prop_find(n, name, &hint);
         if (p) {
             required += p->required >= 0;
         }
         const struct schema_node *node = p && p->node ? p->node : n->additional;
-        if (node ? !walk_child(w, node, it.val, NULL, PATH_FIELD(at, name))
+        if (node ? !walk_child(w, node, key->next, NULL, PATH_FIELD(at, name))
                  : (n->flags & NODE_CLOSED) != 0) {
             return false;
         }
