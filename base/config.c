@@ -2,7 +2,6 @@
 /* The server's settings: one table of options serves the flags and the keys of the file. */
 #include "base/config.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -40,9 +39,11 @@ static const char help[] =
     "  --config FILE          settings as YAML; each flag below is a key of it, a flag wins\n"
     "  --data DIR             where everything is kept (./data)\n"
     "  --store KIND           sqlite, memory or etcd=URL,... (sqlite)\n"
-    "  --listen ADDR:PORT     address to serve, or unix:PATH; may be repeated; port 0: any free one\n"
+    "  --listen ADDR:PORT     address to serve, or unix:PATH; may be repeated; port 0: any free "
+    "one\n"
     "                         (127.0.0.1:6443)\n"
-    "  --kubeconfig FILE      where the administrator's kubeconfig is written (DATA/admin.kubeconfig)\n"
+    "  --kubeconfig FILE      where the administrator's kubeconfig is written "
+    "(DATA/admin.kubeconfig)\n"
     "  --token-file FILE      bearer tokens: lines of token,user,uid,\"group1,group2\"\n"
     "  --tls-cert FILE        certificate and key to serve with (made at first start)\n"
     "  --tls-key FILE\n"
@@ -90,10 +91,14 @@ static int parse_fd(struct str s, int *ret)
 }
 
 /* from: "--data" or "data in FILE", for the message. */
-static int set_option(struct config *c, const struct option_row *o, struct str value, const char *from, struct err *err)
+static int set_option(struct config *c, const struct option_row *o, struct str value,
+                      const char *from, struct err *err)
 {
     void *at = (char *)c + o->offset;
     AUTO_FREE char *text = alloc_str(value);
+    if (!value.len || memchr(value.ptr, 0, value.len)) {
+        return err_set(err, ERR_BAD_REQUEST, "%s: the value is empty or holds a NUL", from);
+    }
     switch (o->type) {
     case OPTION_TEXT:
         free(*(char **)at);
@@ -104,7 +109,8 @@ static int set_option(struct config *c, const struct option_row *o, struct str v
         return 0;
     case OPTION_LEVEL:
         if (log_parse_level(text, at) < 0) {
-            return err_set(err, ERR_BAD_REQUEST, "%s: \"%s\" is none of debug, info, warn, error", from, text);
+            return err_set(err, ERR_BAD_REQUEST, "%s: \"%s\" is none of debug, info, warn, error",
+                           from, text);
         }
         return 0;
     case OPTION_FORMAT:
@@ -135,25 +141,33 @@ static int scalar_text(const yyjson_mut_val *v, struct buf *b, const char *from,
     return 0;
 }
 
-static int set_from_file(struct config *c, const struct option_row *o, const yyjson_mut_val *v, const char *from, struct err *err)
+static int set_scalar(struct config *c, const struct option_row *o, const yyjson_mut_val *v,
+                      const char *from, struct err *err)
 {
-    if (o->type == OPTION_LIST && json_is_arr(v)) {
-        struct json_iter it = json_iter(v);
-        while (json_next(&it)) {
-            int r = set_from_file(c, o, it.val, from, err);
-            if (r < 0) {
-                return r;
-            }
-        }
-        return 0;
-    }
     AUTO(buf_finish) struct buf text = {0};
     int r = scalar_text(v, &text, from, err);
     return r < 0 ? r : set_option(c, o, buf_str(&text), from, err);
 }
 
+static int set_from_file(struct config *c, const struct option_row *o, const yyjson_mut_val *v,
+                         const char *from, struct err *err)
+{
+    if (o->type != OPTION_LIST || !json_is_arr(v)) {
+        return set_scalar(c, o, v, from, err);
+    }
+    struct json_iter it = json_iter(v);
+    while (json_next(&it)) {
+        int r = set_scalar(c, o, it.val, from, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
 /* services: {NAME: {enabled: false}} */
-static int set_services(struct config *c, const yyjson_mut_val *v, const char *from, struct err *err)
+static int set_services(struct config *c, const yyjson_mut_val *v, const char *from,
+                        struct err *err)
 {
     if (!json_is_obj(v)) {
         return err_set(err, ERR_BAD_REQUEST, "%s: a map of services is wanted", from);
@@ -161,8 +175,11 @@ static int set_services(struct config *c, const yyjson_mut_val *v, const char *f
     struct json_iter it = json_iter(v);
     while (json_next(&it)) {
         const yyjson_mut_val *enabled = json_get(it.val, "enabled");
-        if (!yyjson_mut_is_obj(it.val) || (enabled && !yyjson_mut_is_bool(json_mut(enabled)))) {
-            return err_set(err, ERR_BAD_REQUEST, "%s: %.*s: a map with enabled: true or false is wanted", from, STR_FMT(json_str(it.key)));
+        if (!json_is_obj(it.val) || json_size(it.val) != (enabled != NULL) ||
+            (enabled && !yyjson_mut_is_bool(json_mut(enabled)))) {
+            return err_set(err, ERR_BAD_REQUEST,
+                           "%s: %.*s: a map with enabled: true or false is wanted", from,
+                           STR_FMT(json_str(it.key)));
         }
         if (enabled && !yyjson_mut_get_bool(json_mut(enabled))) {
             list_add(&c->disabled, json_str(it.key));
@@ -171,7 +188,8 @@ static int set_services(struct config *c, const yyjson_mut_val *v, const char *f
     return 0;
 }
 
-static int set_key(struct config *c, struct str key, const yyjson_mut_val *v, const char *file, struct err *err)
+static int set_key(struct config *c, struct str key, const yyjson_mut_val *v, const char *file,
+                   struct err *err)
 {
     AUTO_FREE char *from = alloc_printf("%s: %.*s", file, STR_FMT(key));
     if (str_is(key, "services")) {
@@ -189,12 +207,17 @@ static int read_tree(struct config *c, struct arena *a, const char *file, struct
 {
     AUTO(buf_finish) struct buf text = {0};
     yyjson_mut_doc *d = NULL;
+    struct json_duplicates twice = {0};
     int r = file_read(file, CONFIG_FILE_BYTES, &text, err);
     if (r < 0) {
         return r;
     }
-    if ((r = yaml_read(a, buf_str(&text), &d, NULL, err)) < 0) {
+    if ((r = yaml_read(a, buf_str(&text), &d, &twice, err)) < 0) {
         return err_wrap(err, "%s", file);
+    }
+    if (twice.n) {
+        return err_set(err, ERR_BAD_REQUEST, "%s: %.*s: it is set twice", file,
+                       STR_FMT(twice.paths[0]));
     }
     if (yyjson_mut_is_null(d->root)) {
         return 0;
@@ -220,41 +243,66 @@ static int read_file(struct config *c, const char *file, struct err *err)
     return r;
 }
 
-/* Flags in two passes: the first (c NULL) finds --config, the second sets the rest over what the file said. */
-static int read_flags(struct config *c, int argc, char *const *argv, const char **file, struct err *err)
+/* A flag as it stands in the arguments: "--name value" or "--name=value". */
+struct flag {
+    const char *value;
+    size_t option; /* N_OPTIONS: --config */
+};
+
+static bool flag_find(struct str name, size_t *ret)
 {
-    struct option longs[N_OPTIONS + 2] = {{0}};
-    for (int i = 0; i < N_OPTIONS; i++) {
-        longs[i] = (struct option){options[i].name, required_argument, NULL, i};
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        if (str_is(name, options[i].name)) {
+            *ret = i;
+            return true;
+        }
     }
-    longs[N_OPTIONS] = (struct option){"config", required_argument, NULL, N_OPTIONS};
+    *ret = N_OPTIONS;
+    return str_is(name, "config");
+}
+
+/* Reads the flag at argv[*at] and moves on behind it. */
+static int flag_read(int argc, char *const *argv, int *at, struct flag *ret, struct err *err)
+{
+    const char *text = argv[(*at)++];
+    struct str s = str_from(text), value, name;
+    if (s.len < 2 || s.ptr[0] != '-') {
+        return err_set(err, ERR_BAD_REQUEST, "%s: no argument is wanted here", text);
+    }
+    name = str_cut(s, '=', &value);
+    if (!str_starts(name, STR("--")) || !flag_find(str_skip(name, 2), &ret->option)) {
+        return err_set(err, ERR_BAD_REQUEST, "%s: there is no such flag", text);
+    }
+    if (!value.ptr && *at == argc) {
+        return err_set(err, ERR_BAD_REQUEST, "%s wants a value", text);
+    }
+    ret->value = value.ptr ? value.ptr : argv[(*at)++];
+    return 0;
+}
+
+/* Flags in two passes: the first (c NULL) finds --config, the second sets the rest over what the
+ * file said. */
+static int read_flags(struct config *c, int argc, char *const *argv, const char **file,
+                      struct err *err)
+{
     bool fresh[N_OPTIONS] = {false}; /* lists: the first flag replaces what the file had */
-    optind = 0;
-    opterr = 0;
-    int k;
-    while ((k = getopt_long(argc, argv, "+:", longs, NULL)) != -1) {
-        if (k == '?' || k == ':') {
-            return err_set(err, ERR_BAD_REQUEST, k == ':' ? "%s wants a value" : "%s: there is no such flag", argv[optind - 1]);
+    struct flag f;
+    for (int at = 1; at < argc;) {
+        int r = flag_read(argc, argv, &at, &f, err);
+        if (r == 0 && f.option == N_OPTIONS) {
+            *file = f.value;
+        } else if (r == 0 && c) {
+            const struct option_row *o = &options[f.option];
+            AUTO_FREE char *from = alloc_printf("--%s", o->name);
+            if (o->type == OPTION_LIST && !fresh[f.option]) {
+                list_finish((struct config_list *)(void *)((char *)c + o->offset));
+                fresh[f.option] = true;
+            }
+            r = set_option(c, o, str_from(f.value), from, err);
         }
-        if (k == N_OPTIONS) {
-            *file = optarg;
-            continue;
-        }
-        if (!c) {
-            continue;
-        }
-        AUTO_FREE char *from = alloc_printf("--%s", options[k].name);
-        if (options[k].type == OPTION_LIST && !fresh[k]) {
-            list_finish((struct config_list *)(void *)((char *)c + options[k].offset));
-            fresh[k] = true;
-        }
-        int r = set_option(c, &options[k], str_from(optarg), from, err);
         if (r < 0) {
             return r;
         }
-    }
-    if (optind < argc) {
-        return err_set(err, ERR_BAD_REQUEST, "%s: no argument is wanted here", argv[optind]);
     }
     return 0;
 }
@@ -264,8 +312,10 @@ static int check(const struct config *c, struct err *err)
     if (!c->tls_cert != !c->tls_key) {
         return err_set(err, ERR_BAD_REQUEST, "--tls-cert and --tls-key go together");
     }
-    if (strcmp(c->store, "sqlite") != 0 && strcmp(c->store, "memory") != 0 && strncmp(c->store, "etcd=", 5) != 0) {
-        return err_set(err, ERR_BAD_REQUEST, "--store: \"%s\" is none of sqlite, memory, etcd=URL,...", c->store);
+    if (strcmp(c->store, "sqlite") != 0 && strcmp(c->store, "memory") != 0 &&
+        strncmp(c->store, "etcd=", 5) != 0) {
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--store: \"%s\" is none of sqlite, memory, etcd=URL,...", c->store);
     }
     return 0;
 }
