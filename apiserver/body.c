@@ -7,6 +7,7 @@
 #include "base/crypto.h"
 #include "base/limits.h"
 #include "base/yaml.h"
+#include "resources/protobuf_body.h"
 #include "resources/status.h"
 
 enum { SUMMARY_BYTES = 30 };
@@ -44,6 +45,9 @@ static int decode(struct call *c, struct op *op, enum media media, yyjson_mut_do
                   struct err *err)
 {
     struct str body = c->http->body;
+    if (media == MEDIA_PROTOBUF) {
+        return protobuf_read(op->type, &op->arena, body, ret, err);
+    }
     return media == MEDIA_YAML ? yaml_read(&op->arena, body, ret, &op->duplicates, err)
                                : json_read(&op->arena, body, ret, &op->duplicates, err);
 }

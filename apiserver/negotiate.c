@@ -12,6 +12,7 @@
 
 #define JSON_TYPE "application/json"
 #define YAML_TYPE "application/yaml"
+#define PROTOBUF_TYPE "application/vnd.kubernetes.protobuf"
 
 /* ---- answers ---- */
 
@@ -208,6 +209,11 @@ int negotiate_body(const struct call *c, enum media *ret, struct err *err)
         *ret = MEDIA_JSON;
     } else if (same_type(s, YAML_TYPE)) {
         *ret = MEDIA_YAML;
+    } else if (c->op && c->op->type && c->op->type->protobuf) {
+        if (!same_type(s, PROTOBUF_TYPE)) {
+            return err_set(err, ERR_MEDIA_TYPE, UNKNOWN_FORMAT JSON_TYPE ", " YAML_TYPE ", " PROTOBUF_TYPE);
+        }
+        *ret = MEDIA_PROTOBUF;
     } else {
         return err_set(err, ERR_MEDIA_TYPE, UNKNOWN_FORMAT JSON_TYPE ", " YAML_TYPE);
     }

@@ -19,7 +19,7 @@ struct str negotiate_error_type(struct call *c);
  * tool. */
 bool negotiate_pretty(const struct call *c);
 
-enum media { MEDIA_JSON, MEDIA_YAML };
+enum media { MEDIA_JSON, MEDIA_YAML, MEDIA_PROTOBUF };
 /* The form of an object's body; none given is JSON. ERR_MEDIA_TYPE. */
 int negotiate_body(const struct call *c, enum media *ret, struct err *err);
 /* The kind of patch. ERR_MEDIA_TYPE in the words of the dialect (strategic merge is the built-ins'

@@ -15,6 +15,7 @@
 #include "schemas/schema.h"
 
 struct jsonpath; /* resources/jsonpath.h */
+struct protobuf; /* base/protobuf.h */
 struct op;       /* resources/op.h */
 struct write;    /* resources/write.h */
 struct type;
@@ -142,6 +143,7 @@ struct type {
     struct str uid;            /* of the definition object */
     const struct type_strategy *strategy; /* never NULL; may be all NULL */
     void *self;
+    struct protobuf *protobuf; /* its protobuf messages (resources/protobuf_body.h); NULL: it has none */
 };
 
 struct type *type_ref(struct type *t);

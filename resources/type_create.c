@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "resources/jsonpath.h"
+#include "resources/protobuf_body.h"
 #include "schemas/openapi.h"
 
 #include <stdlib.h>
@@ -391,6 +392,12 @@ static void make_stored_form(const struct builder *b)
     t->stamp = crypto_hash64_more(t->stamp, LAYOUT);
 }
 
+static int make_protobuf(const struct builder *b)
+{
+    const yyjson_mut_val *tables = json_get(b->extra, "protobuf");
+    return tables ? protobuf_tables(&b->t->arena, tables, &b->t->protobuf, b->err) : 0;
+}
+
 static void take_extras(struct type *t, const struct type_extras *extras)
 {
     static const struct type_extras none = {0};
@@ -421,6 +428,7 @@ static int build(const struct builder *b, const struct type_extras *extras)
     if (rc == 0) {
         make_prefix(b);
         make_stored_form(b);
+        rc = make_protobuf(b);
     }
     return rc;
 }

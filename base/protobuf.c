@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Protocol Buffers into the value type, driven by tables of field numbers. */
+#include "base/protobuf.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/utf8.h"
+
+enum kind { KIND_STRING, KIND_BYTES, KIND_BOOL, KIND_INT, KIND_DOUBLE, KIND_TIME, KIND_MICRO_TIME, KIND_QUANTITY, KIND_INT_OR_STRING, KIND_RAW, KIND_MESSAGE };
+enum shape { SHAPE_ONE, SHAPE_LIST, SHAPE_MAP };
+enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
+
+static const char *const kind_names[] = {"string", "bytes", "bool", "int", "double", "Time", "MicroTime", "Quantity", "IntOrString", "Raw"};
+
+struct message;
+
+struct field {
+    struct str name, message_name;
+    uint32_t number;
+    enum kind kind;
+    enum shape shape;
+    bool keep; /* also when zero */
+    const struct message *message;
+};
+
+struct message {
+    struct str name;
+    struct field *fields;
+    size_t n;
+};
+
+struct protobuf {
+    const struct protobuf *more;
+    struct message *messages;
+    size_t n;
+};
+
+/* ---- tables ---- */
+
+static struct str next_word(struct str *text)
+{
+    struct str rest, word;
+    do {
+        word = str_cut(*text, ' ', &rest);
+        *text = rest;
+    } while (word.ptr && !word.len && rest.ptr);
+    return word;
+}
+
+static bool parse_number(struct str s, uint32_t *ret)
+{
+    uint32_t v = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9' || v > 100000) {
+            return false;
+        }
+        v = v * 10 + (uint32_t)(s.ptr[i] - '0');
+    }
+    *ret = v;
+    return s.len > 0 && v > 0;
+}
+
+static int parse_field(struct field *f, struct str text, struct err *err)
+{
+    struct str all = text;
+    bool number = parse_number(next_word(&text), &f->number);
+    struct str word = next_word(&text);
+    if (str_is(word, "list") || str_is(word, "map")) {
+        f->shape = word.len == 4 ? SHAPE_LIST : SHAPE_MAP;
+        word = next_word(&text);
+    }
+    if (word.len && word.ptr[word.len - 1] == '?') {
+        f->keep = true;
+        word.len--;
+    }
+    f->kind = KIND_MESSAGE;
+    f->message_name = word;
+    for (size_t i = 0; i < sizeof(kind_names) / sizeof(*kind_names); i++) {
+        if (str_is(word, kind_names[i])) {
+            f->kind = (enum kind)i;
+        }
+    }
+    if (!number || !word.len || text.len) {
+        return err_set(err, ERR_INVALID, "field %.*s: \"%.*s\" is no field", STR_FMT(f->name), STR_FMT(all));
+    }
+    return 0;
+}
+
+static const struct message *find_message(const struct protobuf *p, struct str name)
+{
+    for (; p; p = p->more) {
+        for (size_t i = 0; i < p->n; i++) {
+            if (str_eq(p->messages[i].name, name)) {
+                return &p->messages[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+bool protobuf_has(const struct protobuf *p, struct str message)
+{
+    for (size_t i = 0; p && i < p->n; i++) {
+        if (str_eq(p->messages[i].name, message)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int read_message(struct arena *a, struct message *m, struct str name, const yyjson_mut_val *fields, struct err *err)
+{
+    m->name = arena_str(a, name);
+    m->fields = arena_zero(a, (json_size(fields) + 1) * sizeof(*m->fields));
+    struct json_iter it = json_iter(fields);
+    while (json_next(&it)) {
+        struct field *f = &m->fields[m->n++];
+        f->name = arena_str(a, json_str(it.key));
+        int r = parse_field(f, arena_str(a, json_str(it.val)), err);
+        if (r < 0) {
+            return err_wrap(err, "message %.*s", STR_FMT(m->name));
+        }
+    }
+    return 0;
+}
+
+static int link_messages(struct protobuf *p, struct err *err)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        for (size_t j = 0; j < p->messages[i].n; j++) {
+            struct field *f = &p->messages[i].fields[j];
+            if (f->kind == KIND_MESSAGE && !(f->message = find_message(p, f->message_name))) {
+                return err_set(err, ERR_INVALID, "message %.*s: field %.*s: there is no message %.*s", STR_FMT(p->messages[i].name), STR_FMT(f->name),
+                               STR_FMT(f->message_name));
+            }
+        }
+    }
+    return 0;
+}
+
+int protobuf_create(struct arena *a, const yyjson_mut_val *tables, const struct protobuf *more, struct protobuf **ret, struct err *err)
+{
+    struct protobuf *p = ARENA_NEW(a, struct protobuf);
+    p->more = more;
+    p->messages = arena_zero(a, (json_size(tables) + 1) * sizeof(*p->messages));
+    struct json_iter it = json_iter(tables);
+    while (json_next(&it)) {
+        int r = read_message(a, &p->messages[p->n++], json_str(it.key), it.val, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    int r = link_messages(p, err);
+    if (r == 0) {
+        *ret = p;
+    }
+    return r;
+}
+
+/* ---- the wire ---- */
+
+struct reader {
+    struct arena *arena;
+    yyjson_mut_doc *doc;
+    struct err *err;
+    unsigned depth;
+};
+
+/* One field as it stands on the wire. */
+struct item {
+    uint32_t number;
+    enum wire wire;
+    uint64_t scalar;
+    struct str bytes;
+};
+
+static bool take_varint(struct str *s, uint64_t *ret)
+{
+    uint64_t v = 0;
+    for (unsigned shift = 0; shift < 64 && s->len; shift += 7) {
+        unsigned char c = (unsigned char)s->ptr[0];
+        *s = str_skip(*s, 1);
+        v |= (uint64_t)(c & 0x7f) << shift;
+        if (!(c & 0x80)) {
+            *ret = v;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_fixed(struct str *s, size_t n, uint64_t *ret)
+{
+    if (s->len < n) {
+        return false;
+    }
+    uint64_t v = 0;
+    for (size_t i = 0; i < n; i++) {
+        v |= (uint64_t)(unsigned char)s->ptr[i] << (8 * i);
+    }
+    *s = str_skip(*s, n);
+    *ret = v;
+    return true;
+}
+
+static bool take_item(struct str *s, struct item *i)
+{
+    uint64_t key, n;
+    if (!take_varint(s, &key) || key >> 3 == 0 || key >> 3 > UINT32_MAX) {
+        return false;
+    }
+    i->number = (uint32_t)(key >> 3);
+    i->wire = (enum wire)(key & 7);
+    switch (i->wire) {
+    case WIRE_VARINT:
+        return take_varint(s, &i->scalar);
+    case WIRE_64:
+        return take_fixed(s, 8, &i->scalar);
+    case WIRE_32:
+        return take_fixed(s, 4, &i->scalar);
+    case WIRE_BYTES:
+        if (!take_varint(s, &n) || n > s->len) {
+            return false;
+        }
+        i->bytes = str_make(s->ptr, (size_t)n);
+        *s = str_skip(*s, (size_t)n);
+        return true;
+    }
+    return false; /* groups are not used */
+}
+
+static int broken(struct reader *r, struct str where)
+{
+    return err_set(r->err, ERR_BAD_REQUEST, "proto: %.*s: the bytes are not a message of this type", STR_FMT(where));
+}
+
+static enum wire wire_of(enum kind k)
+{
+    return k == KIND_BOOL || k == KIND_INT ? WIRE_VARINT : k == KIND_DOUBLE ? WIRE_64 : WIRE_BYTES;
+}
+
+static int decode_message(struct reader *r, const struct message *m, struct str bytes, yyjson_mut_val **ret);
+
+static int decode_text(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
+{
+    if (!utf8_valid(s)) {
+        return err_set(r->err, ERR_BAD_REQUEST, "proto: field %.*s contains invalid UTF-8", STR_FMT(f->name));
+    }
+    *ret = s.len || f->keep || f->shape != SHAPE_ONE ? yyjson_mut_strncpy(r->doc, s.ptr ? s.ptr : "", s.len) : NULL;
+    return 0;
+}
+
+/* Go marshals byte slices as base64. */
+static int decode_bytes(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
+{
+    struct buf b = {0};
+    crypto_base64(&b, s);
+    *ret = s.len || f->keep || f->shape != SHAPE_ONE ? yyjson_mut_strncpy(r->doc, b.len ? b.ptr : "", b.len) : NULL;
+    buf_finish(&b);
+    return 0;
+}
+
+/* Time {seconds = 1, nanos = 2}; an empty one is Go's zero time, which marshals as null. */
+static int decode_time(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
+{
+    int64_t seconds = 0, nanos = 0;
+    bool any = s.len > 0;
+    char text[CLOCK_TEXT];
+    while (s.len) {
+        struct item i = {0};
+        if (!take_item(&s, &i)) {
+            return broken(r, f->name);
+        }
+        seconds = i.number == 1 ? (int64_t)i.scalar : seconds;
+        nanos = i.number == 2 ? (int64_t)i.scalar : nanos;
+    }
+    *ret = NULL;
+    if (seconds < -62135596800 || seconds > 253402300799 || nanos < 0 || nanos > 999999999) {
+        return broken(r, f->name);
+    }
+    if (any && (seconds || nanos)) {
+        int64_t us = seconds * 1000000 + nanos / 1000;
+        size_t n = f->kind == KIND_TIME ? clock_format(us, text) : clock_format_micro(us, text);
+        *ret = yyjson_mut_strncpy(r->doc, text, n);
+    }
+    return 0;
+}
+
+/* The one field (number 1, bytes) of Quantity and of the Raw messages. */
+static int decode_first(struct reader *r, const struct field *f, struct str s, struct str *ret)
+{
+    *ret = STR_NULL;
+    while (s.len) {
+        struct item i = {0};
+        if (!take_item(&s, &i)) {
+            return broken(r, f->name);
+        }
+        if (i.number == 1 && i.wire == WIRE_BYTES) {
+            *ret = i.bytes;
+        }
+    }
+    return 0;
+}
+
+static int decode_raw(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
+{
+    struct str json;
+    yyjson_mut_doc *d = NULL;
+    int code = decode_first(r, f, s, &json);
+    *ret = NULL;
+    if (code < 0 || !json.len) {
+        return code;
+    }
+    if ((code = json_read(r->arena, arena_str(r->arena, json), &d, NULL, r->err)) == 0) {
+        *ret = d->root;
+    }
+    return code;
+}
+
+/* IntOrString {type = 1, intVal = 2, strVal = 3}. */
+static int decode_int_or_string(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
+{
+    uint64_t type = 0, number = 0;
+    struct str text = STR_NULL;
+    while (s.len) {
+        struct item i = {0};
+        if (!take_item(&s, &i)) {
+            return broken(r, f->name);
+        }
+        type = i.number == 1 ? i.scalar : type;
+        number = i.number == 2 ? i.scalar : number;
+        text = i.number == 3 ? i.bytes : text;
+    }
+    if (type == 1) {
+        return decode_text(r, f, text, ret);
+    }
+    *ret = yyjson_mut_sint(r->doc, (int64_t)number);
+    return 0;
+}
+
+static int decode_value(struct reader *r, const struct field *f, const struct item *i, yyjson_mut_val **ret)
+{
+    struct str text;
+    double real;
+    int code;
+    if (i->wire != wire_of(f->kind)) {
+        return broken(r, f->name);
+    }
+    bool keep = i->scalar || f->keep || f->shape != SHAPE_ONE;
+    switch (f->kind) {
+    case KIND_STRING:
+        return decode_text(r, f, i->bytes, ret);
+    case KIND_BYTES:
+        return decode_bytes(r, f, i->bytes, ret);
+    case KIND_BOOL:
+        *ret = keep ? yyjson_mut_bool(r->doc, i->scalar != 0) : NULL;
+        return 0;
+    case KIND_INT:
+        *ret = keep ? yyjson_mut_sint(r->doc, (int64_t)i->scalar) : NULL;
+        return 0;
+    case KIND_DOUBLE:
+        memcpy(&real, &i->scalar, sizeof(real));
+        *ret = keep ? yyjson_mut_real(r->doc, real) : NULL;
+        return 0;
+    case KIND_TIME:
+    case KIND_MICRO_TIME:
+        return decode_time(r, f, i->bytes, ret);
+    case KIND_QUANTITY:
+        code = decode_first(r, f, i->bytes, &text);
+        return code < 0 ? code : decode_text(r, f, text, ret);
+    case KIND_INT_OR_STRING:
+        return decode_int_or_string(r, f, i->bytes, ret);
+    case KIND_RAW:
+        return decode_raw(r, f, i->bytes, ret);
+    case KIND_MESSAGE:
+        break;
+    }
+    code = decode_message(r, f->message, i->bytes, ret);
+    if (code == 0 && f->shape == SHAPE_ONE && !f->keep && !json_size(*ret)) {
+        *ret = NULL;
+    }
+    return code;
+}
+
+/* A map's entry is a message {key = 1, value = 2}; what is absent has its zero value. */
+static int decode_entry(struct reader *r, const struct field *f, struct str s, yyjson_mut_val *map)
+{
+    static const struct field key_field = {.name = {"key", 3}, .kind = KIND_STRING, .keep = true};
+    const struct item zero = {.wire = wire_of(f->kind)};
+    yyjson_mut_val *key = yyjson_mut_strncpy(r->doc, "", 0), *value = NULL;
+    while (s.len) {
+        struct item i = {0};
+        int code = take_item(&s, &i) ? 0 : broken(r, f->name);
+        if (code == 0 && i.number == 1) {
+            code = i.wire == WIRE_BYTES ? decode_text(r, &key_field, i.bytes, &key) : broken(r, f->name);
+        } else if (code == 0 && i.number == 2) {
+            code = decode_value(r, f, &i, &value);
+        }
+        if (code < 0) {
+            return code;
+        }
+    }
+    if (!value) {
+        int code = decode_value(r, f, &zero, &value);
+        if (code < 0) {
+            return code;
+        }
+    }
+    yyjson_mut_obj_add(map, key, value ? value : yyjson_mut_null(r->doc)); /* a key may come twice: the last counts */
+    return 0;
+}
+
+static yyjson_mut_val *container(struct reader *r, yyjson_mut_val *obj, const struct field *f)
+{
+    yyjson_mut_val *c = json_getn(obj, f->name);
+    if (!c) {
+        c = f->shape == SHAPE_LIST ? yyjson_mut_arr(r->doc) : yyjson_mut_obj(r->doc);
+        json_set(r->doc, obj, f->name, c);
+    }
+    return c;
+}
+
+static int decode_field(struct reader *r, const struct field *f, const struct item *i, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *v = NULL;
+    if (f->shape == SHAPE_MAP) {
+        return i->wire == WIRE_BYTES ? decode_entry(r, f, i->bytes, container(r, obj, f)) : broken(r, f->name);
+    }
+    int code = decode_value(r, f, i, &v);
+    if (code < 0) {
+        return code;
+    }
+    if (f->shape == SHAPE_LIST) {
+        yyjson_mut_arr_append(container(r, obj, f), v ? v : yyjson_mut_null(r->doc));
+    } else if (v) {
+        json_set(r->doc, obj, f->name, v);
+    }
+    return 0;
+}
+
+static int decode_message(struct reader *r, const struct message *m, struct str bytes, yyjson_mut_val **ret)
+{
+    yyjson_mut_val *obj = yyjson_mut_obj(r->doc);
+    int code = 0;
+    if (++r->depth > LIMIT_DEPTH) {
+        return err_set(r->err, ERR_BAD_REQUEST, "proto: the message is nested too deeply");
+    }
+    while (bytes.len && code == 0) {
+        struct item i = {0};
+        if (!take_item(&bytes, &i)) {
+            return broken(r, m->name);
+        }
+        for (size_t j = 0; j < m->n && code == 0; j++) {
+            if (m->fields[j].number == i.number) {
+                code = decode_field(r, &m->fields[j], &i, obj);
+            }
+        }
+    }
+    r->depth--;
+    *ret = obj;
+    return code;
+}
+
+int protobuf_decode(const struct protobuf *p, struct str message, struct str bytes, struct arena *a, yyjson_mut_doc *d, yyjson_mut_val **ret,
+                    struct err *err)
+{
+    struct reader r = {.arena = a, .doc = d, .err = err};
+    const struct message *m = find_message(p, message);
+    if (!m) {
+        return err_set(err, ERR_NOT_FOUND, "proto: there is no message %.*s", STR_FMT(message));
+    }
+    return decode_message(&r, m, bytes, ret);
+}
