@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 
@@ -142,6 +143,16 @@ static struct key *key_find(struct informer *i, struct str ns, struct str name, 
     return k;
 }
 
+static struct str key_ns(const struct key *k)
+{
+    return str_make(k->text, k->ns_len);
+}
+
+static struct str key_name(const struct key *k)
+{
+    return str_make(k->text + k->ns_len + 1, k->len - k->ns_len - 1);
+}
+
 struct adding {
     struct informer *informer;
     struct key *key;
@@ -230,25 +241,27 @@ static void watched(void *arg, const struct client_event *e)
 /* Tells of the keys that were there before the list and are not in it. */
 static void tell_vanished(struct informer *i)
 {
-    for (;;) {
-        struct key *k, *next, *gone = NULL;
-        pthread_mutex_lock(&i->lock);
-        HASH_ITER(hh, i->keys, k, next)
-        {
-            if (k->round != i->round) {
-                gone = k;
-                break;
-            }
+    struct key *k, *next;
+    struct arena a;
+    arena_init(&a, 0);
+    struct vanished {
+        struct vanished *next;
+        struct str ns, name;
+    } *first = NULL;
+    pthread_mutex_lock(&i->lock);
+    HASH_ITER(hh, i->keys, k, next)
+    {
+        if (k->round != i->round) {
+            struct vanished *v = ARENA_NEW(&a, struct vanished);
+            *v = (struct vanished){first, arena_str(&a, key_ns(k)), arena_str(&a, key_name(k))};
+            first = v;
         }
-        char *text = gone ? alloc_str(str_make(gone->text, gone->len)) : NULL;
-        size_t ns_len = gone ? gone->ns_len : 0;
-        pthread_mutex_unlock(&i->lock);
-        if (!text) {
-            return;
-        }
-        tell(i, INFORMER_DELETED, str_make(text, ns_len), str_from(text + ns_len + 1), NULL);
-        free(text);
     }
+    pthread_mutex_unlock(&i->lock);
+    for (; first; first = first->next) {
+        tell(i, INFORMER_DELETED, first->ns, first->name, NULL);
+    }
+    arena_finish(&a);
 }
 
 static struct client_ref ref_of(const struct informer *i)
@@ -332,11 +345,13 @@ static void *informer_main(void *arg)
     int64_t wait = RETRY_FIRST_MS;
     while (!stopping(i)) {
         struct err err = {0};
+        int64_t begun = clock_mono_ms();
         int r = list_and_follow(i, &err);
         if (stopping(i)) {
             err_finish(&err);
             break;
         }
+        wait = clock_mono_ms() - begun >= RETRY_MOST_MS ? RETRY_FIRST_MS : wait; /* it went well for long enough */
         if (r == ERR_EXPIRED || r == 0) {
             wait = RETRY_FIRST_MS;
         } else {
@@ -403,18 +418,13 @@ void informer_destroy(struct informer *i)
     free(i);
 }
 
-static void visit_key(const struct key *k, informer_key_fn *visit, void *arg)
-{
-    visit(arg, str_make(k->text, k->ns_len), str_make(k->text + k->ns_len + 1, k->len - k->ns_len - 1));
-}
-
 void informer_keys(struct informer *i, informer_key_fn *visit, void *arg)
 {
     struct key *k, *next;
     pthread_mutex_lock(&i->lock);
     HASH_ITER(hh, i->keys, k, next)
     {
-        visit_key(k, visit, arg);
+        visit(arg, key_ns(k), key_name(k));
     }
     pthread_mutex_unlock(&i->lock);
 }
@@ -430,7 +440,7 @@ void informer_by_index(struct informer *i, const char *name, struct str term, in
     pthread_mutex_lock(&i->lock);
     HASH_FIND(hh, i->terms, text, term.len + 1, t);
     for (size_t j = 0; t && j < t->n; j++) {
-        visit_key(t->keys[j], visit, arg);
+        visit(arg, key_ns(t->keys[j]), key_name(t->keys[j]));
     }
     pthread_mutex_unlock(&i->lock);
     free(text);

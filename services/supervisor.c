@@ -118,10 +118,25 @@ static struct runner *runner_start(const struct background *b)
     return r;
 }
 
+/* A misspelt name in the configuration would otherwise go unseen. */
+static void warn_of_unknown(const struct config *c, const struct background *table, size_t n)
+{
+    for (size_t i = 0; i < c->disabled.n; i++) {
+        size_t j = 0;
+        while (j < n && strcmp(table[j].name, c->disabled.items[i]) != 0) {
+            j++;
+        }
+        if (j == n) {
+            log_warn("the configuration disables what is no background service", LOG_Z("service", c->disabled.items[i]));
+        }
+    }
+}
+
 struct supervisor *supervisor_start(const struct config *c, const struct background *table, size_t n)
 {
     struct supervisor *s = ALLOC(struct supervisor);
     s->runners = alloc_zero((n + 1) * sizeof(*s->runners));
+    warn_of_unknown(c, table, n);
     for (size_t i = 0; i < n; i++) {
         if (config_enabled(c, table[i].name)) {
             s->runners[s->n++] = runner_start(&table[i]);
