@@ -464,6 +464,7 @@ static const struct schema_node *compile_node(struct compiler *c, const yyjson_m
         return NULL;
     }
     if (c->builtin) {
+        n.flags |= NODE_DECODED;
         builtin_of(c, v, &n);
     }
     shape_of(&n);

@@ -98,7 +98,7 @@ static bool check_format(struct walk *w, const struct schema_node *n, const yyjs
                          const struct path *at)
 {
     struct str s = val_str(v);
-    if (n->format < FORMAT_BSON_OBJECT_ID ||
+    if (n->format < FORMAT_BSON_OBJECT_ID || n->flags & NODE_DECODED ||
         (format_matches((enum schema_format)n->format, s) &&
          (!n->limits || !n->limits->format || regex_search(n->limits->format, s)))) {
         return true;

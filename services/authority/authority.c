@@ -140,11 +140,12 @@ static int make_pair(struct authority *a, struct err *err)
 
 static int load_pair(struct authority *a, struct err *err)
 {
-    int r = file_read(a->cert_file, PEM_BYTES, &a->pair.cert_pem, err);
+    AUTO(err_finish) struct err e = {0};
+    int r = file_read(a->cert_file, PEM_BYTES, &a->pair.cert_pem, &e);
     if (r == ERR_NOT_FOUND) {
         return make_pair(a, err);
     }
-    return r < 0 ? r : file_read(a->key_file, PEM_BYTES, &a->pair.key_pem, err);
+    return r < 0 ? err_move(err, &e) : file_read(a->key_file, PEM_BYTES, &a->pair.key_pem, err);
 }
 
 /* One file of all authorities whose client certificates count: the own one, and the configuration's. */
@@ -238,7 +239,7 @@ static void add_server(struct buf *b, const char *address)
 int authority_write_kubeconfig(const struct authority *a, const char *address, struct err *err)
 {
     static const struct str masters[] = {{"system:masters", 14}};
-    struct crypto_keypair admin = {{0}};
+    struct crypto_keypair admin = {0};
     AUTO(buf_finish) struct buf ca = {0}, text = {0};
     int r = file_read(a->serving_cert, PEM_BYTES, &ca, err);
     if (r == 0) {

@@ -204,7 +204,7 @@ static struct str take_due(struct definitions *s, struct arena *a, bool *ret_ser
         if (f->due) {
             f->due = false;
             definition_settle(s, f);
-            *ret_serve = f->established && !f->served;
+            *ret_serve = f->established && (!f->served || f->renamed);
             name = arena_str(a, f->name);
         }
     }

@@ -21,6 +21,7 @@ struct definition {
     bool names_accepted, established;
     struct str reason, message; /* of the condition NamesAccepted */
     bool served;                /* its type is in the registry */
+    bool renamed;               /* ... under names that have changed since */
     bool deleting;
     bool due;     /* its status is to be looked at */
     int64_t rev;  /* of the object that was last seen */

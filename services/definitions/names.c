@@ -83,6 +83,7 @@ struct definition *definition_note(struct definitions *s, const yyjson_mut_val *
         f->reason = arena_str(&f->arena, was->reason);
         f->message = arena_str(&f->arena, was->message);
         f->served = was->served;
+        f->renamed = was->renamed;
         f->due = was->due;
         f->rev = was->rev;
         f->born = was->born;
@@ -237,6 +238,7 @@ void definition_settle(struct definitions *s, struct definition *f)
                   json_copy(f->doc, json_get(f->requested, "categories")));
     }
     drop_empty(got);
+    f->renamed = f->renamed || (f->served && !json_equal(f->accepted, got));
     f->accepted = got;
     f->established = f->established || f->names_accepted;
 }

@@ -73,6 +73,7 @@ static void serve(struct definitions *s, struct definition *f, const yyjson_mut_
     registry_put(s->registry, t);
     type_unref(t);
     f->served = true;
+    f->renamed = false;
 }
 
 /* ---- after a commit ---- */
@@ -123,7 +124,7 @@ static void changed(struct definitions *s, const yyjson_mut_val *obj, int64_t re
     f->rev = rev;
     f->born = f->born ? f->born : rev;
     definition_settle(s, f);
-    if (may_serve(f) && renew) {
+    if (may_serve(f) && (renew || f->renamed)) {
         serve(s, f, obj);
     }
     if (!definition_status_right(f, obj)) {
@@ -164,7 +165,7 @@ int definition_serve_late(struct definitions *s, struct str name, struct err *er
     if (r == 0) {
         pthread_mutex_lock(&s->lock);
         struct definition *f = definition_find(s, name);
-        if (f && !f->served && f->rev == stored.rev && may_serve(f)) {
+        if (f && (!f->served || f->renamed) && f->rev == stored.rev && may_serve(f)) {
             serve(s, f, yyjson_mut_doc_get_root(d));
         }
         pthread_mutex_unlock(&s->lock);
