@@ -90,13 +90,34 @@ static void write_list(struct buf *b, enum openapi_form form, const struct type 
                STR_FMT(t->group), STR_FMT(list_kind), STR_FMT(v->name));
 }
 
-void openapi_definitions_write(struct buf *b, enum openapi_form form, const yyjson_mut_doc *doc,
+/* The reference's own types take null for nothing without saying so; OpenAPI v2 can say it only by
+ * leaving the type out. The documents that come here are shipped with the server. */
+static void drop_nullable(yyjson_mut_val *schema)
+{
+    static const char *const children[] = {"items", "additionalProperties"};
+    json_remove(schema, "nullable");
+    for (size_t i = 0; i < sizeof(children) / sizeof(*children); i++) {
+        yyjson_mut_val *child = json_get(schema, children[i]);
+        if (yyjson_mut_is_obj(child)) {
+            drop_nullable(child);
+        }
+    }
+    struct json_iter it = json_iter(json_get(schema, "properties"));
+    while (it.container && json_next(&it)) {
+        drop_nullable(it.val);
+    }
+}
+
+void openapi_definitions_write(struct buf *b, enum openapi_form form, yyjson_mut_doc *doc,
                                const struct type *t, const struct type_version *v)
 {
     yyjson_mut_val *entry = doc ? find_version(doc, v) : NULL;
+    yyjson_mut_val *schema = json_path(entry, "schema", "openAPIV3Schema", NULL);
+    if (schema && !t->custom) {
+        drop_nullable(schema);
+    }
     write_member_name(b, v->openapi_name);
-    openapi_schema(b, form, json_path(entry, "schema", "openAPIV3Schema", NULL), t->group, v->name,
-                   t->kind);
+    openapi_schema(b, form, schema, t->group, v->name, t->kind);
     if (entry) {
         add_selectable_fields(b, entry);
     }

@@ -39,8 +39,8 @@ void openapi_parameters_write(struct buf *b);
 /* ---- openapi_definitions.c ---- */
 
 /* Appends `"NAME":{...},"NAMEList":{...}` of one version of one type. doc: its definition; NULL: it
- * has gone. */
-void openapi_definitions_write(struct buf *b, enum openapi_form form, const yyjson_mut_doc *doc,
+ * has gone. It may be changed. */
+void openapi_definitions_write(struct buf *b, enum openapi_form form, yyjson_mut_doc *doc,
                                const struct type *t, const struct type_version *v);
 /* The name of the list kind's definition. */
 void openapi_list_name(struct buf *b, const struct type *t, const struct type_version *v);
