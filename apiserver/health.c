@@ -94,7 +94,6 @@ static void ask(struct root *r)
 {
     struct call *c = r->call;
     r->excluded = arena_zero(&c->arena, c->n_params * sizeof(bool) + 1);
-    check(r, &(struct health_check){.name = "ping", .parts = HEALTH_LIVE | HEALTH_READY});
     health_each(server_health(c->server), check, r);
     if (r->parts == HEALTH_READY) {
         check(r, &(struct health_check){.name = "shutdown",
