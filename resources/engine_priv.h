@@ -162,6 +162,8 @@ int write_also_hook(struct write *w, struct err *err);
 bool write_unheld(const struct type *t, const yyjson_mut_val *obj);
 
 /* ---- write_patch.c ---- */
+/* ERR_MEDIA_TYPE where the type does not take the op's kind of patch. */
+int write_patch_supported(const struct op *op, struct err *err);
 /* Applies the op's patch to base (in w->doc). */
 int write_patch(struct write *w, yyjson_mut_val *base, const struct schema *s, yyjson_mut_val **ret,
                 struct err *err);

@@ -35,6 +35,23 @@ static struct str stored_group(const struct type *t)
     return rest.ptr ? group : STR("");
 }
 
+/* The reference validates a custom resource's status as a value of its own: `ready in body must be
+ * ...` at the field status.ready. */
+static void say_of_status(struct causes *c, size_t from)
+{
+    const struct str prefix = STR("status.");
+    for (size_t i = from; i < c->n; i++) {
+        struct cause_item *item = &c->items[i];
+        const char *named = arena_printf(c->arena, ": %.*s in body ", STR_FMT(item->field));
+        const char *text = arena_str(c->arena, item->message).ptr, *at = strstr(text, named);
+        if (at && str_starts(item->field, prefix)) {
+            size_t before = (size_t)(at - text) + 2;
+            item->message = str_from(
+                arena_printf(c->arena, "%.*s%s", (int)before, text, text + before + prefix.len));
+        }
+    }
+}
+
 int write_validate(struct write *w, struct err *err)
 {
     const struct type *t = w->op->type;
@@ -42,7 +59,11 @@ int write_validate(struct write *w, struct err *err)
     struct causes c;
     causes_init(&c, &w->arena);
     metadata_validate(t, w->obj, w->old, &c, &w->op->warnings);
+    size_t n = c.n;
     schema_validate(v->schema, w->obj, w->old, &c);
+    if (t->custom && str_is(w->op->subresource, "status")) {
+        say_of_status(&c, n);
+    }
     if (v->has_scale) {
         scale_validate(v, w->obj, str_is(w->op->subresource, "status"), &c);
     }

@@ -18,6 +18,14 @@ static int unsupported(const struct type *t, struct err *err)
     return err_set(err, ERR_MEDIA_TYPE, "415: Unsupported Media Type");
 }
 
+int write_patch_supported(const struct op *op, struct err *err)
+{
+    /* Server-side apply is not built yet. */
+    bool ok = op->patch == PATCH_JSON || op->patch == PATCH_MERGE ||
+              (op->patch == PATCH_STRATEGIC && !op->type->custom);
+    return ok ? 0 : unsupported(op->type, err);
+}
+
 int write_patch(struct write *w, yyjson_mut_val *base, const struct schema *s, yyjson_mut_val **ret,
                 struct err *err)
 {
@@ -29,9 +37,11 @@ int write_patch(struct write *w, yyjson_mut_val *base, const struct schema *s, y
     case PATCH_MERGE:
         return patch_merge(w->doc, base, patch, ret, err);
     case PATCH_STRATEGIC:
-        return op->type->custom ? unsupported(op->type, err)
-                                : patch_strategic(w->doc, base, patch, s, ret, err);
-    case PATCH_APPLY: /* server-side apply is not built yet */
+        if (s) {
+            return patch_strategic(w->doc, base, patch, s, ret, err);
+        }
+        break;
+    case PATCH_APPLY:
     case PATCH_NONE:
         break;
     }

@@ -220,7 +220,8 @@ int write_update(struct write *w, struct err *err)
     w->operation = STR("update");
     bool scale = scale_asked(op);
     bool put = op->verb == VERB_UPDATE && !scale;
-    int rc = put ? put_body(w, &rv, err) : 0;
+    int rc = op->verb == VERB_PATCH ? write_patch_supported(op, err) : 0;
+    rc = rc || !put ? rc : put_body(w, &rv, err);
     rc = rc ? rc : write_load(w, err);
     yyjson_mut_doc *old = NULL;
     rc = rc ? rc : write_current(w, type_storage(op->type), &old, err);

@@ -434,7 +434,14 @@ static void test_patch(void **state)
     op = fixture_op(&f, VERB_PATCH, notes, "ns", "a");
     fixture_body(op, "{}");
     op->patch = PATCH_APPLY;
-    expect(fixture_run(&f, op, &a, &code), 404, "NotFound", NULL);
+    expect(fixture_run(&f, op, &a, &code), 415, "UnsupportedMediaType", NULL);
+    op = fixture_op(&f, VERB_PATCH, widgets, "ns", "a");
+    fixture_body(op, "{'status':{'ready':'many'}}");
+    op->patch = PATCH_MERGE;
+    op->subresource = STR("status");
+    expect(fixture_run(&f, op, &a, &code), 422, "Invalid",
+           "Widget.example.com \"a\" is invalid: status.ready: Invalid value: \"string\": ready in "
+           "body must be of type integer: \"string\"");
 }
 
 static void test_patch_other_version(void **state)
