@@ -41,10 +41,11 @@ static int open_store(const struct config *c, struct store **ret, struct err *er
 static int check(void *self, struct err *err)
 {
     struct blob *value = NULL;
-    struct store_entry e;
-    int r = store_get(self, STR("/health"), 0, &value, &e, NULL, err);
+    struct store_entry entry;
+    AUTO(err_finish) struct err e = {0};
+    int r = store_get(self, STR("/health"), 0, &value, &entry, NULL, &e);
     blob_unref(value);
-    return r == ERR_NOT_FOUND ? 0 : r;
+    return r == ERR_NOT_FOUND ? 0 : err_move(err, &e);
 }
 
 static void emit(struct buf *out, enum metric_type type, const char *name, const char *help,

@@ -56,8 +56,7 @@ static void test_configmap_key_length(void **state)
     char key[255];
     memset(key, 'k', 254);
     key[254] = 0;
-    const char *body =
-        arena_printf(&w->arena, "{'metadata':{'name':'a'},'data':{'%s':'v'}}", key);
+    const char *body = arena_printf(&w->arena, "{'metadata':{'name':'a'},'data':{'%s':'v'}}", key);
     struct outcome o = create(w, "configmaps", body);
     assert_cause(w, o, arena_printf(&w->arena, "data[%s]", key),
                  "must be no more than 253 characters");
@@ -70,8 +69,7 @@ static void test_configmap_immutable(void **state)
 {
     struct world *w = *state;
     const char *words = "field is immutable when `immutable` is set";
-    must(w, create(w, "configmaps",
-                   "{'metadata':{'name':'a'},'data':{'k':'v'},'immutable':true}"));
+    must(w, create(w, "configmaps", "{'metadata':{'name':'a'},'data':{'k':'v'},'immutable':true}"));
     assert_cause(w, patch(w, "configmaps", "a", "{'data':{'k':'w'}}"), "data", words);
     assert_cause(w, patch(w, "configmaps", "a", "{'binaryData':{'l':'dg=='}}"), "binaryData",
                  words);
@@ -136,8 +134,8 @@ static void test_secret_strings(void **state)
 static void test_secret_base64_lines(void **state)
 {
     struct world *w = *state;
-    yyjson_mut_val *v = must(
-        w, create(w, "secrets", "{'metadata':{'name':'a'},'data':{'k':'aGVs\\nbG8=\\n'}}"));
+    yyjson_mut_val *v =
+        must(w, create(w, "secrets", "{'metadata':{'name':'a'},'data':{'k':'aGVs\\nbG8=\\n'}}"));
     assert_at(w, v, "data/k", "aGVsbG8=");
 }
 

@@ -83,12 +83,13 @@ static void test_served_at_once(void **state)
     assert_at(w, v, "spec/names/listKind", "WidgetList");
     assert_at(w, v, "spec/conversion", "{\"strategy\":\"None\"}");
     assert_at(w, v, "metadata/generation", "1");
-    assert_true(json_equal(
-        json_get(v, "status"),
-        parsed(&w->arena, "{'conditions':null,'acceptedNames':{'plural':'','kind':''},"
-                          "'storedVersions':['v1']}")));
-    v = must(w, WIDGETS(w, VERB_CREATE, .body = "{'apiVersion':'example.com/v1','kind':'Widget',"
-                                                "'metadata':{'name':'a'},'spec':{}}"));
+    assert_true(
+        json_equal(json_get(v, "status"),
+                   parsed(&w->arena, "{'conditions':null,'acceptedNames':{'plural':'','kind':''},"
+                                     "'storedVersions':['v1']}")));
+    v = must(w, WIDGETS(w, VERB_CREATE,
+                        .body = "{'apiVersion':'example.com/v1','kind':'Widget',"
+                                "'metadata':{'name':'a'},'spec':{}}"));
     assert_at(w, v, "spec/size", "1");
 }
 
@@ -111,8 +112,8 @@ static void test_status_follows(void **state)
 static void test_dry_run_serves_nothing(void **state)
 {
     struct world *w = *state;
-    must(w, CRD(w, VERB_CREATE, .body = definition(w, "widgets", "'kind':'Widget'"),
-                .dry_run = true));
+    must(w,
+         CRD(w, VERB_CREATE, .body = definition(w, "widgets", "'kind':'Widget'"), .dry_run = true));
     assert_null(find_type(w, "example.com", "widgets"));
 }
 
@@ -139,15 +140,14 @@ static void test_stored_versions(void **state)
     struct world *w = *state;
     apply(w, "widgets", "'kind':'Widget'");
     sync(w);
-    yyjson_mut_val *v =
-        must(w, CRD(w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_JSON,
-                    .body = "[{'op':'add','path':'/spec/versions/-','value':{'name':'v2','served':"
-                            "true,'storage':true," SCHEMA
-                            "}},{'op':'replace','path':'/spec/versions/0/storage','value':false}]"));
+    yyjson_mut_val *v = must(
+        w, CRD(w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_JSON,
+               .body = "[{'op':'add','path':'/spec/versions/-','value':{'name':'v2','served':"
+                       "true,'storage':true," SCHEMA
+                       "}},{'op':'replace','path':'/spec/versions/0/storage','value':false}]"));
     assert_at(w, v, "status/storedVersions", "[\"v1\",\"v2\"]");
-    struct outcome o =
-        CRD(w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_JSON,
-            .body = "[{'op':'remove','path':'/spec/versions/0'}]");
+    struct outcome o = CRD(w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_JSON,
+                           .body = "[{'op':'remove','path':'/spec/versions/0'}]");
     assert_cause(w, o, "status.storedVersions[0]", "missing from spec.versions; v1 was previously");
     must(w, CRD(w, VERB_PATCH, .name = "widgets.example.com", .sub = "status", .patch = PATCH_MERGE,
                 .body = "{'spec':{'scope':'Cluster'},'status':{'storedVersions':['v2']}}"));
@@ -235,12 +235,13 @@ static void test_short_name_conflict(void **state)
 static void test_builtin_is_safe(void **state)
 {
     struct world *w = *state;
-    must(w, CRD(w, VERB_CREATE,
-                .body = "{'metadata':{'name':'leases.coordination.k8s.io','annotations':{"
-                        "'api-approved.kubernetes.io':'unapproved, a test'}},'spec':{'group':"
-                        "'coordination.k8s.io','scope':'Namespaced','names':{'plural':'leases',"
-                        "'kind':'Lease'},'versions':[{'name':'v1','served':true,'storage':true," SCHEMA
-                        "}]}}"));
+    must(w,
+         CRD(w, VERB_CREATE,
+             .body = "{'metadata':{'name':'leases.coordination.k8s.io','annotations':{"
+                     "'api-approved.kubernetes.io':'unapproved, a test'}},'spec':{'group':"
+                     "'coordination.k8s.io','scope':'Namespaced','names':{'plural':'leases',"
+                     "'kind':'Lease'},'versions':[{'name':'v1','served':true,'storage':true," SCHEMA
+                     "}]}}"));
     sync(w);
     struct type *t = find_type(w, "coordination.k8s.io", "leases");
     assert_false(t->custom);
@@ -283,8 +284,9 @@ static void test_delete(void **state)
     assert_null(find_type(w, "example.com", "widgets"));
     sync(w);
     apply(w, "widgets", "'kind':'Widget'"); /* anew, at once */
-    must(w, WIDGETS(w, VERB_CREATE, .body = "{'apiVersion':'example.com/v1','kind':'Widget',"
-                                            "'metadata':{'name':'a'}}"));
+    must(w, WIDGETS(w, VERB_CREATE,
+                    .body = "{'apiVersion':'example.com/v1','kind':'Widget',"
+                            "'metadata':{'name':'a'}}"));
 }
 
 /* ---- the start ---- */
@@ -350,9 +352,10 @@ static void prepare_files(struct world *w)
 }
 
 #define YAML(plural, kind, more)                                                                   \
-    "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: " plural  \
-    ".example.com, labels: {from: file}}\nspec:\n  group: example.com\n  scope: Cluster\n  names: "  \
-    "{plural: " plural ", kind: " kind more "}\n  versions:\n  - name: v1\n    served: true\n    "   \
+    "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: "              \
+    "{name: " plural ".example.com, labels: {from: file}}\nspec:\n  group: example.com\n  scope: " \
+    "Cluster\n  names: "                                                                           \
+    "{plural: " plural ", kind: " kind more "}\n  versions:\n  - name: v1\n    served: true\n    " \
     "storage: true\n    schema: {openAPIV3Schema: {type: object}}\n"
 
 static void test_files(void **state)
@@ -360,13 +363,15 @@ static void test_files(void **state)
     struct world w;
     (void)state;
     prepare_files(&w);
-    write_text(&w, "a.yaml", YAML("widgets", "Widget", "") "---\n---\n" YAML("gadgets", "Gadget", ""));
-    write_text(&w, "b.json",
-               "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{\"apiVersion\":\"apiextensions."
-               "k8s.io/v1\",\"kind\":\"CustomResourceDefinition\",\"metadata\":{\"name\":\"things."
-               "example.com\"},\"spec\":{\"group\":\"example.com\",\"scope\":\"Cluster\",\"names\":{"
-               "\"plural\":\"things\",\"kind\":\"Thing\"},\"versions\":[{\"name\":\"v1\",\"served\":"
-               "true,\"storage\":true,\"schema\":{\"openAPIV3Schema\":{\"type\":\"object\"}}}]}}]}");
+    write_text(&w, "a.yaml",
+               YAML("widgets", "Widget", "") "---\n---\n" YAML("gadgets", "Gadget", ""));
+    write_text(
+        &w, "b.json",
+        "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{\"apiVersion\":\"apiextensions."
+        "k8s.io/v1\",\"kind\":\"CustomResourceDefinition\",\"metadata\":{\"name\":\"things."
+        "example.com\"},\"spec\":{\"group\":\"example.com\",\"scope\":\"Cluster\",\"names\":{"
+        "\"plural\":\"things\",\"kind\":\"Thing\"},\"versions\":[{\"name\":\"v1\",\"served\":"
+        "true,\"storage\":true,\"schema\":{\"openAPIV3Schema\":{\"type\":\"object\"}}}]}}]}");
     write_text(&w, "c.yml", YAML("widgets", "Widget", ", shortNames: [wd]")); /* the later counts */
     write_text(&w, "notes.txt", "not a definition");
     world_wire(&w);

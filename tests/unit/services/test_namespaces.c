@@ -47,10 +47,9 @@ static void test_create(void **state)
     assert_true(str_is(label, at(w, v, "metadata/name")));
     assert_cause(w, NS(w, VERB_CREATE, .body = "{'metadata':{'name':'a.b'}}"), "metadata.name",
                  "must not contain dots");
-    assert_cause(w,
-                 NS(w, VERB_CREATE,
-                    .body = "{'metadata':{'name':'m'},'spec':{'finalizers':['odd']}}"),
-                 "spec.finalizers[0]", "name is neither a standard finalizer name nor is it fully");
+    assert_cause(
+        w, NS(w, VERB_CREATE, .body = "{'metadata':{'name':'m'},'spec':{'finalizers':['odd']}}"),
+        "spec.finalizers[0]", "name is neither a standard finalizer name nor is it fully");
 }
 
 /* A client's change of what the server keeps is undone without a word. */
