@@ -21,13 +21,23 @@ static uint64_t hash_of(struct str s, uint64_t seed)
     return h ^ h >> 32;
 }
 
+/* The same for all sets of a thread: it only has to be beyond the guess of who sends the texts. */
+static uint64_t hash_seed(void)
+{
+    static _Thread_local uint64_t seed;
+    while (!seed) {
+        crypto_random(&seed, sizeof(seed));
+    }
+    return seed;
+}
+
 void keys_init(struct keys *k, struct str *texts, size_t n)
 {
     *k = (struct keys){.texts = texts, .n = n};
     if (n <= FEW) {
         return;
     }
-    crypto_random(&k->seed, sizeof(k->seed));
+    k->seed = hash_seed();
     for (k->size = 32; k->size < n * 2;) {
         k->size *= 2;
     }

@@ -108,6 +108,9 @@ static void check_owners(const struct check *k)
         if (!json_get_bool(it.val, "controller")) {
             continue;
         }
+        if (first && k->c->dropped) {
+            return; /* each of these faults shows the whole list */
+        }
         if (first) {
             causes_add(k->c, CAUSE_INVALID, at, list,
                        "Only one reference can have Controller set to true. Found \"true\" in "

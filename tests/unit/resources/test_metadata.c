@@ -3,6 +3,7 @@
  * warnings. */
 #include "resources/metadata.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "fixture.h"
 
@@ -457,6 +458,25 @@ static void test_validate_update(void **state)
     }
 }
 
+/* A fault that shows the whole list, once for each of many items. */
+static void test_many_controllers(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    buf_addz(&b, "{" NAMED ",\"ownerReferences\":[");
+    for (int i = 0; i < 20000; i++) {
+        buf_printf(&b,
+                   "%s{\"apiVersion\":\"v1\",\"kind\":\"K\",\"name\":\"n%d\",\"uid\":\"u%d\","
+                   "\"controller\":true}",
+                   i ? "," : "", i, i);
+    }
+    buf_addz(&b, "]}");
+    int64_t start = clock_mono_ms();
+    const char *causes = validated(widget, buf_text(&arena, &b), NULL);
+    assert_non_null(strstr(causes, "references for K/n0 and K/n1"));
+    assert_true(clock_mono_ms() - start < 5000);
+}
+
 static void test_cluster_scope(void **state)
 {
     (void)state;
@@ -482,7 +502,8 @@ int main(void)
         T(test_begin),          T(test_generate_name),         T(test_carry),
         T(test_accessors),      T(test_validate_create),       T(test_validate_names),
         T(test_own_name_check), T(test_annotations_too_large), T(test_core_finalizers),
-        T(test_warnings),       T(test_validate_update),       T(test_cluster_scope),
+        T(test_warnings),       T(test_validate_update),       T(test_many_controllers),
+        T(test_cluster_scope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
