@@ -27,6 +27,7 @@
 #include "base/crypto.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "tests/unit/apiserver/wire.h"
 
 /* ---- the handler under test ---- */
 
@@ -79,7 +80,7 @@ static void later_on_loop(void *arg)
 static void *later_thread(void *arg)
 {
     struct http_request *r = arg;
-    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    wire_sleep_ms(5);
     if (!http_post(r->loop, later_on_loop, r)) {
         http_request_unref(r);
     }
@@ -241,7 +242,7 @@ static int finish(void **state)
     http_server_drain(w->server);
     http_server_stop(w->server, 0);
     http_server_destroy(w->server);
-    char *cmd[] = {"cert.pem", "key.pem", "client.pem", "client.key", "bad.pem", "bad.key"};
+    const char *cmd[] = {"cert.pem", "key.pem", "client.pem", "client.key", "bad.pem", "bad.key"};
     for (size_t i = 0; i < sizeof(cmd) / sizeof(*cmd); i++) {
         char path[128];
         snprintf(path, sizeof(path), "%s/%s", w->dir, cmd[i]);
@@ -258,7 +259,7 @@ static int finish(void **state)
 static bool wait_for(const _Atomic int *what, int least)
 {
     for (int i = 0; i < 1000 && atomic_load(what) < least; i++) {
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        wire_sleep_ms(2);
     }
     return atomic_load(what) >= least;
 }
@@ -266,7 +267,7 @@ static bool wait_for(const _Atomic int *what, int least)
 static void wait_active(struct world *w, size_t n)
 {
     for (int i = 0; i < 1000 && http_server_active(w->server) != n; i++) {
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        wire_sleep_ms(2);
     }
     assert_int_equal(http_server_active(w->server), n);
 }
@@ -275,59 +276,7 @@ static void wait_active(struct world *w, size_t n)
 
 static int dial(struct world *w)
 {
-    const char *a = http_server_address(w->server, 0);
-    struct sockaddr_in in = {.sin_family = AF_INET};
-    in.sin_port = htons((uint16_t)strtoul(strrchr(a, ':') + 1, NULL, 10));
-    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval tv = {.tv_sec = 5};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-    assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-    return fd;
-}
-
-static void put(int fd, struct str s)
-{
-    while (s.len) {
-        ssize_t n = send(fd, s.ptr, s.len, MSG_NOSIGNAL);
-        if (n <= 0) {
-            return;
-        }
-        s = str_skip(s, (size_t)n);
-    }
-}
-
-static void putz(int fd, const char *z)
-{
-    put(fd, str_from(z));
-}
-
-/* Reads until `enough` stands in what came, or the end; returns it NUL-terminated. */
-static char *get_until(int fd, const char *enough, struct buf *b)
-{
-    for (;;) {
-        buf_addc(b, 0);
-        b->len--;
-        if (enough && strstr(b->ptr, enough)) {
-            return b->ptr;
-        }
-        ssize_t n = recv(fd, buf_reserve(b, 4096), 4096, 0);
-        if (n <= 0) {
-            buf_addc(b, 0);
-            b->len--;
-            return b->ptr;
-        }
-        b->len += (size_t)n;
-    }
-}
-
-static size_t count(const char *text, const char *needle)
-{
-    size_t n = 0;
-    for (const char *p = text; (p = strstr(p, needle)); p++) {
-        n++;
-    }
-    return n;
+    return wire_dial(http_server_address(w->server, 0));
 }
 
 static void h1_request(void **state)
@@ -335,24 +284,24 @@ static void h1_request(void **state)
     struct world *w = *state;
     int fd = dial(w);
     struct buf b = {0};
-    putz(fd, "GET /a%20b?x=1&y HTTP/1.1\r\nHost: h\r\n\r\n");
-    char *t = get_until(fd, "body=0:", &b);
+    wire_putz(fd, "GET /a%20b?x=1&y HTTP/1.1\r\nHost: h\r\n\r\n");
+    char *t = wire_get(fd, "body=0:", &b);
     assert_non_null(strstr(t, "HTTP/1.1 200 OK\r\n"));
     assert_non_null(strstr(t, "content-type: text/plain\r\n"));
     assert_null(strstr(t, "erver:"));
     assert_non_null(strstr(t, "GET /a%20b?x=1&y v11 user= groups=0 body=0:"));
     buf_finish(&b);
-    putz(fd, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
-    assert_non_null(strstr(get_until(fd, ":hello", &b), "POST /x? v11"));
+    wire_putz(fd, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
+    assert_non_null(strstr(wire_get(fd, ":hello", &b), "POST /x? v11"));
     buf_finish(&b);
-    putz(fd, "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
-             "chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
-    assert_non_null(strstr(get_until(fd, ":abcdefg", &b), "body=7:abcdefg"));
+    wire_putz(fd, "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                  "chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
+    assert_non_null(strstr(wire_get(fd, ":abcdefg", &b), "body=7:abcdefg"));
     buf_finish(&b);
-    putz(fd, "HEAD /x HTTP/1.1\r\nHost: h\r\n\r\nGET /after HTTP/1.1\r\nHost: h\r\n\r\n");
-    t = get_until(fd, "/after", &b);
+    wire_putz(fd, "HEAD /x HTTP/1.1\r\nHost: h\r\n\r\nGET /after HTTP/1.1\r\nHost: h\r\n\r\n");
+    t = wire_get(fd, "/after", &b);
     assert_null(strstr(t, "HEAD /x")); /* no body of its own */
-    assert_int_equal(count(t, "HTTP/1.1 200"), 2);
+    assert_int_equal(wire_count(t, "HTTP/1.1 200"), 2);
     buf_finish(&b);
     close(fd);
 }
@@ -362,11 +311,12 @@ static void h1_pipelining(void **state)
     struct world *w = *state;
     int fd = dial(w);
     struct buf b = {0};
-    putz(fd, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /later HTTP/1.1\r\nHost: h\r\n\r\n"
-             "POST /3 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nxyzGET /4 HTTP/1.1\r\nHost: "
-             "h\r\n\r\n");
-    char *t = get_until(fd, "GET /4?", &b);
-    assert_int_equal(count(t, "HTTP/1.1 200"), 4);
+    wire_putz(fd,
+              "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /later HTTP/1.1\r\nHost: h\r\n\r\n"
+              "POST /3 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nxyzGET /4 HTTP/1.1\r\nHost: "
+              "h\r\n\r\n");
+    char *t = wire_get(fd, "GET /4?", &b);
+    assert_int_equal(wire_count(t, "HTTP/1.1 200"), 4);
     char *one = strstr(t, "GET /1?"), *two = strstr(t, "GET /later?"),
          *three = strstr(t, "POST /3?");
     assert_true(one && two && three && one < two && two < three && three < strstr(t, "GET /4?"));
@@ -379,13 +329,13 @@ static void h1_closes_when_asked(void **state)
     struct world *w = *state;
     struct buf b = {0};
     int fd = dial(w);
-    putz(fd, "GET /1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    assert_non_null(strstr(get_until(fd, NULL, &b), "onnection: close"));
+    wire_putz(fd, "GET /1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    assert_non_null(strstr(wire_get(fd, NULL, &b), "onnection: close"));
     buf_finish(&b);
     close(fd);
     fd = dial(w);
-    putz(fd, "GET /stream?2 HTTP/1.0\r\n\r\n");
-    char *t = get_until(fd, NULL, &b);
+    wire_putz(fd, "GET /stream?2 HTTP/1.0\r\n\r\n");
+    char *t = wire_get(fd, NULL, &b);
     assert_null(strstr(t, "chunked"));
     char *body = strstr(t, "\r\n\r\n");
     assert_non_null(body);
@@ -412,10 +362,10 @@ static void framing(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         int fd = dial(w);
         struct buf b = {0};
-        putz(fd, bad[i]);
-        char *t = get_until(fd, NULL, &b); /* to the end: the connection is closed */
+        wire_putz(fd, bad[i]);
+        char *t = wire_get(fd, NULL, &b); /* to the end: the connection is closed */
         assert_non_null(strstr(t, "HTTP/1.1 400 "));
-        assert_int_equal(count(t, "HTTP/1.1"), 1);
+        assert_int_equal(wire_count(t, "HTTP/1.1"), 1);
         buf_finish(&b);
         close(fd);
     }
@@ -431,8 +381,8 @@ static void large_heads(void **state)
     req.len += 70000;
     buf_addz(&req, "\r\n\r\n");
     int fd = dial(w);
-    put(fd, buf_str(&req));
-    assert_non_null(strstr(get_until(fd, NULL, &b), "HTTP/1.1 431 "));
+    wire_put(fd, buf_str(&req));
+    assert_non_null(strstr(wire_get(fd, NULL, &b), "HTTP/1.1 431 "));
     close(fd);
     buf_finish(&b);
     req.len = 0;
@@ -441,8 +391,8 @@ static void large_heads(void **state)
     req.len += 9000;
     buf_addz(&req, " HTTP/1.1\r\nHost: h\r\n\r\n");
     fd = dial(w);
-    put(fd, buf_str(&req));
-    assert_non_null(strstr(get_until(fd, NULL, &b), "HTTP/1.1 414 "));
+    wire_put(fd, buf_str(&req));
+    assert_non_null(strstr(wire_get(fd, NULL, &b), "HTTP/1.1 414 "));
     close(fd);
     buf_finish(&b);
     buf_finish(&req);
@@ -461,8 +411,8 @@ static void large_bodies(void **state)
         memset(buf_reserve(&req, sizes[i]), 'x', sizes[i]);
         req.len += sizes[i];
         int fd = dial(w);
-        put(fd, buf_str(&req));
-        char *t = get_until(fd, NULL, &b);
+        wire_put(fd, buf_str(&req));
+        char *t = wire_get(fd, NULL, &b);
         if (i < 3) { /* above h2o's own limit the answer may be lost to a reset */
             assert_non_null(strstr(t, expect[i]));
             assert_non_null(strstr(t, i == 0 ? "body=3145728:" : "body=0:"));
@@ -478,13 +428,13 @@ static void h1_stream(void **state)
     struct world *w = *state;
     int fd = dial(w);
     struct buf b = {0};
-    putz(fd, "GET /stream?7 HTTP/1.1\r\nHost: h\r\n\r\n");
-    char *t = get_until(fd, "\r\n0\r\n\r\n", &b);
-    assert_int_equal(count(t, "transfer-encoding: chunked\r\n"), 1);
-    assert_int_equal(count(t, "186a1\r\n"), 7); /* 100,001 in hexadecimal */
+    wire_putz(fd, "GET /stream?7 HTTP/1.1\r\nHost: h\r\n\r\n");
+    char *t = wire_get(fd, "\r\n0\r\n\r\n", &b);
+    assert_int_equal(wire_count(t, "transfer-encoding: chunked\r\n"), 1);
+    assert_int_equal(wire_count(t, "186a1\r\n"), 7); /* 100,001 in hexadecimal */
     buf_finish(&b);
-    putz(fd, "GET /again HTTP/1.1\r\nHost: h\r\n\r\n");
-    get_until(fd, "/again", &b);
+    wire_putz(fd, "GET /again HTTP/1.1\r\nHost: h\r\n\r\n");
+    wire_get(fd, "/again", &b);
     buf_finish(&b);
     close(fd);
     wait_active(w, 0);
@@ -510,19 +460,19 @@ static void h1_watch(void **state)
     struct world *w = *state;
     int fd = dial(w);
     struct buf b = {0};
-    putz(fd, "GET /watch HTTP/1.1\r\nHost: h\r\n\r\n");
-    char *t = get_until(fd, "\r\n\r\n", &b); /* the head comes without an event */
+    wire_putz(fd, "GET /watch HTTP/1.1\r\nHost: h\r\n\r\n");
+    char *t = wire_get(fd, "\r\n\r\n", &b); /* the head comes without an event */
     assert_non_null(strstr(t, "HTTP/1.1 200"));
     assert_true(wait_for(&w->begun, 1));
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    wire_sleep_ms(20);
     assert_true(http_post(w->held->loop, push_line, w));
-    t = get_until(fd, "{\"n\":1}\n\r\n", &b);
+    t = wire_get(fd, "{\"n\":1}\n\r\n", &b);
     assert_non_null(strstr(t, "\r\n\r\n8\r\n{\"n\":1}\n\r\n"));
     /* a request sent meanwhile is answered afterwards */
-    putz(fd, "GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    wire_putz(fd, "GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    wire_sleep_ms(20);
     assert_true(http_post(w->held->loop, push_end, w));
-    t = get_until(fd, "GET /next?", &b);
+    t = wire_get(fd, "GET /next?", &b);
     assert_non_null(strstr(t, "0\r\n\r\nHTTP/1.1 200"));
     buf_finish(&b);
     close(fd);
@@ -534,8 +484,8 @@ static void h1_watch_gone(void **state)
     struct world *w = *state;
     int fd = dial(w);
     struct buf b = {0};
-    putz(fd, "GET /watch HTTP/1.1\r\nHost: h\r\n\r\n");
-    get_until(fd, "\r\n\r\n", &b);
+    wire_putz(fd, "GET /watch HTTP/1.1\r\nHost: h\r\n\r\n");
+    wire_get(fd, "\r\n\r\n", &b);
     buf_finish(&b);
     close(fd);
     assert_true(wait_for(&w->gone, 1));
@@ -552,8 +502,8 @@ static void h1_stream_gone(void **state)
     struct world *w = *state;
     int fd = dial(w);
     struct buf b = {0};
-    putz(fd, "GET /stream?100000 HTTP/1.1\r\nHost: h\r\n\r\n");
-    get_until(fd, "186a1\r\n", &b);
+    wire_putz(fd, "GET /stream?100000 HTTP/1.1\r\nHost: h\r\n\r\n");
+    wire_get(fd, "186a1\r\n", &b);
     buf_finish(&b);
     close(fd);
     assert_true(wait_for(&w->gone, 1));
@@ -565,7 +515,7 @@ static void answer_after_gone(void **state)
     struct world *w = *state;
     int fd = dial(w);
     struct linger hard = {1, 0};
-    putz(fd, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    wire_putz(fd, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_true(wait_for(&w->begun, 1));
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
     close(fd);
@@ -581,8 +531,8 @@ static void unix_socket(void **state)
     snprintf(un.sun_path, sizeof(un.sun_path), "%s/sock", w->dir);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
-    putz(fd, "GET /u HTTP/1.1\r\nHost: h\r\n\r\n");
-    get_until(fd, "GET /u?", &b);
+    wire_putz(fd, "GET /u HTTP/1.1\r\nHost: h\r\n\r\n");
+    wire_get(fd, "GET /u?", &b);
     assert_non_null(strstr(b.ptr, "GET /u?"));
     buf_finish(&b);
     close(fd);
@@ -612,21 +562,21 @@ static void drains(void **state)
     struct world *w = *state;
     int idle = dial(w), busy = dial(w), watch = dial(w);
     struct buf b = {0};
-    putz(idle, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
-    get_until(idle, "GET /1?", &b);
+    wire_putz(idle, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    wire_get(idle, "GET /1?", &b);
     buf_finish(&b);
-    putz(watch, "GET /watch HTTP/1.1\r\nHost: h\r\n\r\n");
-    get_until(watch, "\r\n\r\n", &b);
+    wire_putz(watch, "GET /watch HTTP/1.1\r\nHost: h\r\n\r\n");
+    wire_get(watch, "\r\n\r\n", &b);
     buf_finish(&b);
-    putz(busy, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    wire_putz(busy, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_true(wait_for(&w->begun, 3));
     http_server_drain(w->server);
     assert_true(http_post(w->held->loop, push_end, w));
     http_server_stop(w->server, 3000);
-    get_until(busy, NULL, &b);
+    wire_get(busy, NULL, &b);
     assert_non_null(strstr(b.ptr, "GET /later?"));
     buf_finish(&b);
-    get_until(watch, NULL, &b);
+    wire_get(watch, NULL, &b);
     assert_string_equal(b.ptr, "0\r\n\r\n");
     buf_finish(&b);
     char c;
@@ -704,7 +654,7 @@ static void tls_request(void **state)
     buf_finish(&b);
     tls_putz(&c, "GET /stream?20 HTTP/1.1\r\nHost: h\r\n\r\n");
     char *t = tls_get(&c, "\r\n0\r\n\r\n", &b);
-    assert_int_equal(count(t, "186a1\r\n"), 20);
+    assert_int_equal(wire_count(t, "186a1\r\n"), 20);
     buf_finish(&b);
     tls_close(&c);
 }
@@ -782,7 +732,7 @@ static void tls_reload(void **state)
     assert_int_equal(file_write(w->key, buf_str(&k.key_pem), 0600, NULL), 0);
     assert_int_equal(http_server_reload(w->server, &err), 0);
     crypto_keypair_finish(&k);
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    wire_sleep_ms(20);
     struct tls_client c = tls_dial(w, NULL, NULL); /* verifies against the new certificate */
     tls_putz(&c, "GET /t HTTP/1.1\r\nHost: h\r\n\r\n");
     tls_get(&c, "GET /t?", &b);
@@ -836,7 +786,7 @@ static int h2_dial(struct world *w)
     /* a stream window of 16 MB, and the connection's too */
     frame(&b, 4, 0, 0, str_make("\x00\x04\x00\xff\xff\xff", 6));
     frame(&b, 8, 0, 0, str_make("\x00\xff\x00\x00", 4));
-    put(fd, buf_str(&b));
+    wire_put(fd, buf_str(&b));
     buf_finish(&b);
     return fd;
 }
@@ -907,13 +857,13 @@ static void h2_request(void **state)
     int fd = h2_dial(w), reset;
     struct buf b = {0};
     h2_headers(&b, 1, "GET", "/two?q=1", true);
-    put(fd, buf_str(&b));
+    wire_put(fd, buf_str(&b));
     struct buf body = h2_body(fd, 1, &reset);
     assert_string_equal(body.ptr, "GET /two?q=1 v20 user= groups=0 body=0:");
     buf_finish(&body);
     b.len = 0;
     h2_headers(&b, 3, "GET", "/stream?9", true);
-    put(fd, buf_str(&b));
+    wire_put(fd, buf_str(&b));
     body = h2_body(fd, 3, &reset);
     assert_int_equal(reset, -1);
     assert_int_equal(body.len, 900009);
@@ -935,7 +885,7 @@ static void h2_large_body(void **state)
         frame(&b, 0, 0, 1, buf_str(&chunk));
     }
     frame(&b, 0, 1, 1, STR(""));
-    put(fd, buf_str(&b));
+    wire_put(fd, buf_str(&b));
     struct buf body = h2_body(fd, 1, &reset);
     assert_int_equal(reset, -1);
     assert_non_null(strstr(body.ptr, "POST /big? v20 user= groups=0 body=0:"));
@@ -952,11 +902,11 @@ static void h2_watch(void **state)
     struct buf b = {0};
     struct h2_frame f = {0};
     h2_headers(&b, 1, "GET", "/watch", true);
-    put(fd, buf_str(&b));
+    wire_put(fd, buf_str(&b));
     do {
         assert_true(h2_next(fd, &f));
     } while (f.type != 1); /* HEADERS before any event */
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    wire_sleep_ms(20);
     assert_true(http_post(w->held->loop, push_line, w));
     do {
         assert_true(h2_next(fd, &f));
@@ -964,12 +914,12 @@ static void h2_watch(void **state)
     assert_true(str_eq(buf_str(&f.payload), STR("{\"n\":1}\n")));
     b.len = 0;
     frame(&b, 3, 0, 1, str_make("\x00\x00\x00\x08", 4)); /* RST_STREAM CANCEL */
-    put(fd, buf_str(&b));
+    wire_put(fd, buf_str(&b));
     assert_true(wait_for(&w->gone, 1));
     wait_active(w, 0);
     b.len = 0;
     h2_headers(&b, 3, "GET", "/still", true); /* the connection goes on */
-    put(fd, buf_str(&b));
+    wire_put(fd, buf_str(&b));
     int reset;
     struct buf body = h2_body(fd, 3, &reset);
     assert_non_null(strstr(body.ptr, "GET /still?"));
@@ -989,7 +939,7 @@ static void h2_rapid_reset(void **state)
         h2_headers(&b, 2 * i + 1, "GET", "/hold", true);
         frame(&b, 3, 0, 2 * i + 1, str_make("\x00\x00\x00\x08", 4));
     }
-    put(fd, buf_str(&b));
+    wire_put(fd, buf_str(&b));
     struct h2_frame f = {0};
     while (h2_next(fd, &f)) {
     }
@@ -1013,9 +963,9 @@ static void aborts(void **state)
     int fd = h2_dial(w), reset;
     struct buf b = {0};
     h2_headers(&b, 1, "GET", "/watch", true);
-    put(fd, buf_str(&b));
+    wire_put(fd, buf_str(&b));
     assert_true(wait_for(&w->begun, 1));
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    wire_sleep_ms(20);
     assert_true(http_post(w->held->loop, abort_now, w));
     struct buf body = h2_body(fd, 1, &reset);
     assert_true(reset > 0);
@@ -1023,12 +973,12 @@ static void aborts(void **state)
     b.len = 0;
     close(fd);
     fd = dial(w);
-    putz(fd, "GET /watch HTTP/1.1\r\nHost: h\r\n\r\n");
+    wire_putz(fd, "GET /watch HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_true(wait_for(&w->begun, 2));
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    wire_sleep_ms(20);
     assert_true(http_post(w->held->loop, abort_now, w));
     b.len = 0;
-    get_until(fd, NULL, &b);
+    wire_get(fd, NULL, &b);
     assert_null(strstr(b.ptr, "0\r\n\r\n")); /* no proper end */
     buf_finish(&b);
     close(fd);
@@ -1042,7 +992,7 @@ static void h2_drain(void **state)
     struct buf b = {0};
     struct h2_frame f = {0};
     h2_headers(&b, 1, "GET", "/watch", true);
-    put(fd, buf_str(&b));
+    wire_put(fd, buf_str(&b));
     assert_true(wait_for(&w->begun, 1));
     http_server_drain(w->server);
     do {
