@@ -106,14 +106,10 @@ static void serve_index(struct call *c)
 static bool parse_name(struct str name, struct str *ret_group, struct str *ret_version)
 {
     struct str rest, first = str_cut(name, '/', &rest);
-    *ret_group = STR("");
+    bool core = str_is(first, "api"), other = str_is(first, "apis");
+    *ret_group = other ? str_cut(rest, '/', &rest) : STR("");
     *ret_version = rest;
-    if (str_is(first, "apis")) {
-        *ret_group = str_cut(rest, '/', ret_version);
-    } else if (!str_is(first, "api")) {
-        return false;
-    }
-    return ret_version->len && !memchr(ret_version->ptr, '/', ret_version->len);
+    return (core || (other && ret_group->len)) && rest.len && !memchr(rest.ptr, '/', rest.len);
 }
 
 static bool takes_json(struct call *c)
