@@ -132,7 +132,6 @@ static void handler(void *arg, struct http_request *r)
     struct world *w = arg;
     struct http_header json[] = {{STR("content-type"), STR("application/json")}};
     http_on_gone(r, on_gone, w);
-    atomic_fetch_add(&w->begun, 1);
     if (str_is(r->path, "/later")) {
         pthread_t t;
         http_request_ref(r);
@@ -152,6 +151,7 @@ static void handler(void *arg, struct http_request *r)
     } else {
         echo(r);
     }
+    atomic_fetch_add(&w->begun, 1);
 }
 
 static void loop_begin(void *arg)
