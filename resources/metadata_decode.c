@@ -79,28 +79,12 @@ struct decoder {
     struct err *err;
 };
 
-static const char *go_kind(const yyjson_mut_val *v)
-{
-    switch (yyjson_mut_get_type(tree_unconst(v))) {
-    case YYJSON_TYPE_STR:
-        return "string";
-    case YYJSON_TYPE_NUM:
-        return "number";
-    case YYJSON_TYPE_BOOL:
-        return "bool";
-    case YYJSON_TYPE_ARR:
-        return "array";
-    default:
-        return "object";
-    }
-}
-
 static int type_error(struct decoder *dc, const struct level *l, const char *name,
                       const char *go_type, const yyjson_mut_val *v)
 {
     return err_set(dc->err, ERR_BAD_REQUEST,
-                   "json: cannot unmarshal %s into Go struct field %s.%s%s of type %s", go_kind(v),
-                   l->go_struct, l->go_path, name, go_type);
+                   "json: cannot unmarshal %s into Go struct field %s.%s%s of type %s",
+                   tree_go_kind(v), l->go_struct, l->go_path, name, go_type);
 }
 
 /* As time.Parse of RFC 3339 complains, where the fault is one of form. */
@@ -147,7 +131,7 @@ static int decode_time(struct decoder *dc, yyjson_mut_val *v)
     int64_t us;
     if (!s.ptr) {
         return err_set(dc->err, ERR_BAD_REQUEST,
-                       "json: cannot unmarshal %s into Go value of type string", go_kind(v));
+                       "json: cannot unmarshal %s into Go value of type string", tree_go_kind(v));
     }
     if (!clock_parse(s, &us)) {
         return time_error(dc, s);
@@ -362,11 +346,11 @@ int metadata_decode(const struct type *t, yyjson_mut_doc *d, yyjson_mut_val *obj
         return t->custom
                    ? err_set(err, ERR_BAD_REQUEST,
                              "json: cannot unmarshal %s into Go value of type v1.ObjectMeta",
-                             go_kind(meta))
+                             tree_go_kind(meta))
                    : err_set(err, ERR_BAD_REQUEST,
                              "json: cannot unmarshal %s into Go struct field %.*s.metadata of "
                              "type v1.ObjectMeta",
-                             go_kind(meta), STR_FMT(t->kind));
+                             tree_go_kind(meta), STR_FMT(t->kind));
     }
     struct decoder dc = {.doc = d, .unknown = unknown, .err = err};
     const struct level l = {

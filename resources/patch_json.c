@@ -304,22 +304,6 @@ static int apply(struct patcher *p, const yyjson_mut_val *op)
 
 /* ---- the patch itself ---- */
 
-static const char *go_kind(const yyjson_mut_val *v)
-{
-    switch (yyjson_mut_get_type(tree_unconst(v))) {
-    case YYJSON_TYPE_OBJ:
-        return "object";
-    case YYJSON_TYPE_ARR:
-        return "array";
-    case YYJSON_TYPE_STR:
-        return "string";
-    case YYJSON_TYPE_NUM:
-        return "number";
-    default:
-        return "bool";
-    }
-}
-
 #define DECODING "error decoding patch: json: cannot unmarshal %s into Go "
 
 static int check_operation(const yyjson_mut_val *op, struct err *err)
@@ -330,13 +314,13 @@ static int check_operation(const yyjson_mut_val *op, struct err *err)
     }
     if (!yyjson_mut_is_obj(tree_unconst(op))) {
         return err_set(err, ERR_BAD_REQUEST, DECODING "value of type handlers.jsonPatchOp",
-                       go_kind(op));
+                       tree_go_kind(op));
     }
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         yyjson_mut_val *v = json_get(op, texts[i]);
         if (!is_null(v) && !yyjson_mut_is_str(v)) {
             return err_set(err, ERR_BAD_REQUEST,
-                           DECODING "struct field jsonPatchOp.%s of type string", go_kind(v),
+                           DECODING "struct field jsonPatchOp.%s of type string", tree_go_kind(v),
                            texts[i]);
         }
     }
@@ -350,7 +334,7 @@ static int check_patch(const yyjson_mut_val *patch, struct err *err)
     }
     if (!yyjson_mut_is_arr(tree_unconst(patch))) {
         return err_set(err, ERR_BAD_REQUEST, DECODING "value of type []handlers.jsonPatchOp",
-                       go_kind(patch));
+                       tree_go_kind(patch));
     }
     for (struct json_iter it = json_iter(patch); json_next(&it);) {
         int rc = check_operation(it.val, err);

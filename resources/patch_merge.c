@@ -88,20 +88,6 @@ static yyjson_mut_val *merge(yyjson_mut_doc *d, yyjson_mut_val *cur, const yyjso
     return cur;
 }
 
-static const char *go_kind(const yyjson_mut_val *v)
-{
-    switch (yyjson_mut_get_type(tree_unconst(v))) {
-    case YYJSON_TYPE_ARR:
-        return "array";
-    case YYJSON_TYPE_STR:
-        return "string";
-    case YYJSON_TYPE_NUM:
-        return "number";
-    default:
-        return "bool";
-    }
-}
-
 int patch_merge(yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *patch,
                 yyjson_mut_val **ret, struct err *err)
 {
@@ -112,7 +98,7 @@ int patch_merge(yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *pa
         return err_set(err, ERR_BAD_REQUEST,
                        "error decoding patch: json: cannot unmarshal %s into Go value of type "
                        "map[string]interface {}",
-                       go_kind(patch));
+                       tree_go_kind(patch));
     }
     *ret = merge(d, obj, patch);
     return 0;

@@ -504,19 +504,14 @@ int strategic_merge_map(struct strategic *s, yyjson_mut_val *obj, yyjson_mut_val
 int patch_strategic(yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *patch,
                     const struct schema *schema, yyjson_mut_val **ret, struct err *err)
 {
+    if (!patch || yyjson_mut_is_null(tree_unconst(patch))) { /* as an empty one */
+        *ret = obj;
+        return 0;
+    }
     if (!yyjson_mut_is_obj(tree_unconst(patch))) {
-        const char *type = go_type(patch);
-        bool null = !patch || yyjson_mut_is_null(tree_unconst(patch));
-        const char *kind = yyjson_mut_is_arr(tree_unconst(patch))   ? "array"
-                           : yyjson_mut_is_num(tree_unconst(patch)) ? "number"
-                                                                    : type;
-        if (null) { /* as an empty one */
-            *ret = obj;
-            return 0;
-        }
         return err_set(err, ERR_BAD_REQUEST,
                        "json: cannot unmarshal %s into Go value of type map[string]interface {}",
-                       kind);
+                       tree_go_kind(patch));
     }
     struct strategic s = {.d = d, .err = err};
     const struct spot root = {.node = schema_root(schema), .part = SPOT_ROOT};

@@ -20,4 +20,21 @@ static inline yyjson_mut_val tree_text(const char *ptr, size_t len)
     return v;
 }
 
+/* What Go's JSON decoder calls the kind of a value that is not null. */
+static inline const char *tree_go_kind(const yyjson_mut_val *v)
+{
+    switch (yyjson_mut_get_type(tree_unconst(v))) {
+    case YYJSON_TYPE_STR:
+        return "string";
+    case YYJSON_TYPE_NUM:
+        return "number";
+    case YYJSON_TYPE_BOOL:
+        return "bool";
+    case YYJSON_TYPE_ARR:
+        return "array";
+    default:
+        return "object";
+    }
+}
+
 #endif
