@@ -202,6 +202,8 @@ static void destroy(struct sqlite_store *s)
     }
     sqlite_index_finish(s);
     horizon_finish(&s->horizon);
+    pthread_cond_destroy(&s->pause_over);
+    pthread_mutex_destroy(&s->pause_lock);
     buf_finish(&s->terms);
     free(s->events);
     free(s->prevs);
@@ -417,6 +419,8 @@ int store_open_sqlite(const struct store_options *o, struct store **ret, struct 
     s->dir = alloc_strdup(o->dir);
     s->path = alloc_printf("%s/store.db", o->dir);
     s->lock_fd = -1;
+    pthread_mutex_init(&s->pause_lock, NULL);
+    pthread_cond_init(&s->pause_over, NULL);
     horizon_init(&s->horizon, o, 0);
     int code = prepare(s, err);
     code =

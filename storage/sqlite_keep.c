@@ -12,7 +12,7 @@
  * little. */
 #include "storage/sqlite_priv.h"
 
-#include <stdlib.h>
+#include <malloc.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -24,6 +24,8 @@ enum {
     SLICE_BUSY_NS = 300000,    /* and while transactions wait */
     VACUUM_LEAST_PAGES = 1024, /* so much free space is left for use */
     VACUUM_SHARE = 4,          /* space is given back when a page in so many is free */
+    DRAIN_NS = 5000000,        /* how long reads may wait for others to end, the longer the log */
+    DRAIN_TIMES = 20,          /* and so many times that at most */
     RETRY_MS = 1000,           /* after a failure */
     SETTLE_MS = 1000,          /* without commits: the write-ahead log is emptied */
 };
@@ -182,16 +184,29 @@ void sqlite_wal_grew(struct sqlite_store *s, int frames)
     s->wal_frames = frames;
 }
 
-/* Copies what is left of the log; when nothing else is going on, empties it. */
-static void checkpoint_rest(struct sqlite_store *s, bool settled)
+/* Copies what is left of the log, at once. True: all of it is copied now. */
+static bool copy_rest(struct sqlite_store *s, int mode, int *ret_frames)
 {
     int frames = -1, copied = -1;
     sqlite3 *db = s->writer->db;
     sqlite3_busy_timeout(db, 0);
-    int mode = settled ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     sqlite3_wal_checkpoint_v2(db, NULL, mode, &frames, &copied);
     sqlite3_busy_timeout(db, SQ_BUSY_MS);
-    s->wal_copied = frames >= 0 && frames == copied;
+    *ret_frames = frames;
+    return frames >= 0 && frames == copied;
+}
+
+/* When nothing else is going on, the log is emptied. When it has grown although it was copied,
+ * because there always was some read that had begun before, those are waited for. */
+static void checkpoint_rest(struct sqlite_store *s, bool settled)
+{
+    int mode = settled ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, frames;
+    s->wal_copied = copy_rest(s, mode, &frames);
+    if (!settled && s->wal_frames > SQ_WAL_FRAMES * 3 / 2) {
+        uint64_t times = (uint64_t)s->wal_frames / SQ_WAL_FRAMES;
+        sqlite_reader_drain(s, DRAIN_NS * (times < DRAIN_TIMES ? times : DRAIN_TIMES));
+        s->wal_copied = s->wal_copied || copy_rest(s, mode, &frames);
+    }
     if (s->wal_copied && frames == 0) {
         s->wal_frames = 0;
     }
@@ -349,11 +364,12 @@ static int64_t trim(struct sqlite_store *s)
     if (now < s->trim_ms) {
         return s->trim_ms - now;
     }
-    if (now - s->commit_ms >= SQ_TRIM_MS) {
-        sqlite3_db_release_memory(s->writer->db);
-    }
     bool more = sqlite_map_trim(s->map);
     sqlite_reader_shrink(s);
+    if (now - s->commit_ms >= SQ_TRIM_MS) {
+        sqlite3_db_release_memory(s->writer->db);
+        malloc_trim(0);
+    }
     s->trim_ms = more || now - s->commit_ms < SQ_TRIM_MS ? now + SQ_TRIM_MS : 0;
     return s->trim_ms ? SQ_TRIM_MS : -1;
 }

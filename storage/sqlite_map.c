@@ -56,6 +56,13 @@ static int unfetch(sqlite3_file *f, sqlite3_int64 at, void *p)
     return SQLITE_OK;
 }
 
+/* Keeps the plain methods from mapping the file as well, which they do when it grows. */
+static int control(sqlite3_file *f, int op, void *arg)
+{
+    const struct sqlite_map *m = (const struct sqlite_map *)f->pMethods;
+    return op == SQLITE_FCNTL_MMAP_SIZE ? SQLITE_OK : m->plain->xFileControl(f, op, arg);
+}
+
 static sqlite3_file *file_of(struct sqlite_conn *c)
 {
     sqlite3_file *f = NULL;
@@ -82,6 +89,7 @@ struct sqlite_map *sqlite_map_create(const char *path, struct sqlite_conn *c)
     m->methods = *f->pMethods;
     m->methods.xFetch = fetch;
     m->methods.xUnfetch = unfetch;
+    m->methods.xFileControl = control;
     m->fd = fd;
     m->at = at;
     return m;

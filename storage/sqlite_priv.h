@@ -102,7 +102,8 @@ void sqlite_rollback(struct sqlite_conn *c);
 
 struct sqlite_map;
 
-/* Maps the file that c has open; NULL: it cannot be, and is read. Outlives every connection that it is attached to. */
+/* Maps the file that c has open; NULL: it cannot be, and is read. Outlives every connection that it
+ * is attached to. */
 struct sqlite_map *sqlite_map_create(const char *path, struct sqlite_conn *c);
 void sqlite_map_destroy(struct sqlite_map *m);
 /* Has the connection read through the mapping. m may be NULL. */
@@ -134,8 +135,9 @@ enum {
     SQ_READER_KIB = 512, /* page cache of each */
     SQ_WRITER_KIB = 2048,
     SQ_WAL_FRAMES = 2000, /* a checkpoint is made when the log has so many pages */
-    SQ_TRIM_MS = 5000,      /* memory is given back so long after a commit, and again while there is reading */
-    SQ_BUSY_MS = 10000,   /* how long to wait for what another program locked */
+    SQ_TRIM_MS =
+        5000, /* memory is given back so long after a commit, and again while there is reading */
+    SQ_BUSY_MS = 10000, /* how long to wait for what another program locked */
 };
 
 struct sqlite_index {
@@ -168,6 +170,10 @@ struct sqlite_store {
     struct sqlite_map *map;
     _Atomic int64_t revision; /* published */
     _Atomic(struct sqlite_conn *) readers[SQ_READERS];
+    _Atomic size_t n_readers; /* open, idle or not */
+    _Atomic bool paused;      /* reads wait; changed under pause_lock */
+    pthread_mutex_t pause_lock;
+    pthread_cond_t pause_over;
     store_commit_fn *on_commit;
     void *on_commit_arg;
     _Atomic uint64_t commits, transactions, batch_max, conflicts, errors, sync_ns, keys;
@@ -193,7 +199,7 @@ struct sqlite_store {
     int wal_frames, wal_next;         /* pages in the log; when to checkpoint it */
     bool wal_copied;                  /* all of it was, so that the next commit may start it anew */
     int64_t commit_ms, checkpoint_ms; /* when the last of each was made */
-    int64_t trim_ms;                  /* when memory is to be given back; 0: nothing was done since */
+    int64_t trim_ms; /* when memory is to be given back; 0: nothing was done since */
 };
 
 /* ---- reading: sqlite_read.c ---- */
@@ -211,6 +217,9 @@ bool sqlite_index_ready(struct store *st, struct str name);
 /* A read connection, and giving it back. */
 int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err);
 void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c);
+/* Has new reads wait until those under way have ended, or for so long. False: some have not ended.
+ */
+bool sqlite_reader_drain(struct sqlite_store *s, uint64_t most_ns);
 /* Gives back the memory of idle readers, and closes those not used since the last time. */
 void sqlite_reader_shrink(struct sqlite_store *s);
 /* The revision of the newest change under the prefix, where that is after rev, else 0. Negative:

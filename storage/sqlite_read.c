@@ -14,62 +14,6 @@ static struct sqlite_store *self(struct store *s)
     return (struct sqlite_store *)s;
 }
 
-/* ---- connections ---- */
-
-/* Where this thread looks first, so that it mostly finds the connection it used last. */
-static size_t first_slot(void)
-{
-    static _Thread_local char mark;
-    return ((uintptr_t)&mark >> 12) * 2654435761u >> 8;
-}
-
-int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err)
-{
-    size_t first = first_slot();
-    for (size_t i = 0; i < SQ_READERS; i++) {
-        _Atomic(struct sqlite_conn *) *slot = &s->readers[(first + i) % SQ_READERS];
-        if (atomic_load_explicit(slot, memory_order_relaxed)) {
-            struct sqlite_conn *c = atomic_exchange(slot, NULL);
-            if (c) {
-                c->used = true;
-                *ret = c;
-                return 0;
-            }
-        }
-    }
-    int code = sqlite_conn_open(s->path, SQ_READER_KIB, ret, err);
-    if (!code) {
-        sqlite_map_attach(s->map, *ret);
-    }
-    return code;
-}
-
-void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c)
-{
-    size_t first = first_slot();
-    for (size_t i = 0; i < SQ_READERS; i++) {
-        struct sqlite_conn *none = NULL;
-        if (atomic_compare_exchange_strong(&s->readers[(first + i) % SQ_READERS], &none, c)) {
-            return;
-        }
-    }
-    sqlite_conn_close(c);
-}
-
-void sqlite_reader_shrink(struct sqlite_store *s)
-{
-    for (size_t i = 0; i < SQ_READERS; i++) {
-        struct sqlite_conn *c = atomic_exchange(&s->readers[i], NULL);
-        if (c && c->used) {
-            c->used = false;
-            sqlite3_db_release_memory(c->db);
-            sqlite_reader_give(s, c);
-        } else {
-            sqlite_conn_close(c);
-        }
-    }
-}
-
 /* ---- snapshots ---- */
 
 struct snapshot {

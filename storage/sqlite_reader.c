@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The read connections of the sqlite engine: idle ones stand in slots, from which a reader takes
+ * one without a lock. */
+#include "storage/sqlite_priv.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* Where this thread looks first, so that it mostly finds the connection it used last. */
+static size_t first_slot(void)
+{
+    static _Thread_local char mark;
+    return ((uintptr_t)&mark >> 12) * 2654435761u >> 8;
+}
+
+static struct sqlite_conn *take_idle(struct sqlite_store *s)
+{
+    size_t first = first_slot();
+    for (size_t i = 0; i < SQ_READERS; i++) {
+        _Atomic(struct sqlite_conn *) *slot = &s->readers[(first + i) % SQ_READERS];
+        if (atomic_load_explicit(slot, memory_order_relaxed)) {
+            struct sqlite_conn *c = atomic_exchange(slot, NULL);
+            if (c) {
+                return c;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void await_end_of_pause(struct sqlite_store *s)
+{
+    pthread_mutex_lock(&s->pause_lock);
+    while (atomic_load(&s->paused)) {
+        pthread_cond_wait(&s->pause_over, &s->pause_lock);
+    }
+    pthread_mutex_unlock(&s->pause_lock);
+}
+
+int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err)
+{
+    for (;;) {
+        struct sqlite_conn *c = atomic_load(&s->paused) ? NULL : take_idle(s);
+        if (c) {
+            c->used = true;
+            *ret = c;
+            return 0;
+        }
+        /* Counted before it is looked whether there is a pause: either this sees the pause or the
+         * pause sees this. */
+        atomic_fetch_add(&s->n_readers, 1);
+        if (!atomic_load(&s->paused)) {
+            break;
+        }
+        atomic_fetch_sub(&s->n_readers, 1);
+        await_end_of_pause(s);
+    }
+    int code = sqlite_conn_open(s->path, SQ_READER_KIB, ret, err);
+    if (code) {
+        atomic_fetch_sub(&s->n_readers, 1);
+        return code;
+    }
+    sqlite_map_attach(s->map, *ret);
+    return 0;
+}
+
+static void reader_close(struct sqlite_store *s, struct sqlite_conn *c)
+{
+    if (c) {
+        sqlite_conn_close(c);
+        atomic_fetch_sub(&s->n_readers, 1);
+    }
+}
+
+void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c)
+{
+    size_t first = first_slot();
+    for (size_t i = 0; i < SQ_READERS; i++) {
+        struct sqlite_conn *none = NULL;
+        if (atomic_compare_exchange_strong(&s->readers[(first + i) % SQ_READERS], &none, c)) {
+            return;
+        }
+    }
+    reader_close(s, c);
+}
+
+void sqlite_reader_shrink(struct sqlite_store *s)
+{
+    for (size_t i = 0; i < SQ_READERS; i++) {
+        struct sqlite_conn *c = atomic_exchange(&s->readers[i], NULL);
+        if (c && c->used) {
+            c->used = false;
+            sqlite3_db_release_memory(c->db);
+            sqlite_reader_give(s, c);
+        } else {
+            reader_close(s, c);
+        }
+    }
+}
+
+bool sqlite_reader_drain(struct sqlite_store *s, uint64_t most_ns)
+{
+    struct sqlite_conn *held[SQ_READERS];
+    size_t n = 0;
+    uint64_t start = clock_mono_ns();
+    bool drained = false;
+    atomic_store(&s->paused, true);
+    while (!drained && clock_mono_ns() - start < most_ns) {
+        for (size_t i = 0; i < SQ_READERS && n < SQ_READERS; i++) {
+            struct sqlite_conn *c = atomic_exchange(&s->readers[i], NULL);
+            if (c) {
+                held[n++] = c;
+            }
+        }
+        drained = n == atomic_load(&s->n_readers);
+        if (!drained) {
+            usleep(20);
+        }
+    }
+    while (n) {
+        sqlite_reader_give(s, held[--n]);
+    }
+    pthread_mutex_lock(&s->pause_lock);
+    atomic_store(&s->paused, false);
+    pthread_cond_broadcast(&s->pause_over);
+    pthread_mutex_unlock(&s->pause_lock);
+    return drained;
+}
