@@ -48,6 +48,7 @@ static int decode(struct call *c, struct op *op, enum media media, yyjson_mut_do
     if (media == MEDIA_PROTOBUF) {
         return protobuf_read(op->type, &op->arena, body, ret, err);
     }
+    op->duplicates.merge = op->type && !op->type->custom;
     return media == MEDIA_YAML ? yaml_read(&op->arena, body, ret, &op->duplicates, err)
                                : json_read(&op->arena, body, ret, &op->duplicates, err);
 }

@@ -17,6 +17,7 @@
 struct json_duplicates {
     struct str *paths;
     size_t n, cap;
+    bool merge; /* asked by the caller: objects under a repeated key are merged, as Go decodes them into typed fields (JSON only) */
     struct str *lines; /* as many; from YAML: `line 7: key "b" already set in map`; from JSON: STR_NULL */
 };
 

@@ -31,6 +31,7 @@ struct find {
 struct reader {
     struct arena *arena;
     bool check; /* look for duplicate keys */
+    bool merge; /* objects under a repeated key become one */
     size_t depth;
     struct find *finds; /* NULL: nobody wants to know */
     size_t n_finds, find_bytes;
@@ -128,22 +129,47 @@ static void report(struct reader *r, const yyjson_mut_val *key)
     }
 }
 
+static void settle_duplicates(struct reader *r, yyjson_mut_val *obj);
+
+static bool is_filled_obj(yyjson_mut_val *v)
+{
+    return unsafe_yyjson_is_obj(v) && unsafe_yyjson_get_len(v);
+}
+
+/* Moves the members of `from` behind those of `to`; of repeated ones the last value stays, and nothing is reported. */
+static void merge_into(struct reader *r, yyjson_mut_val *to, yyjson_mut_val *from)
+{
+    yyjson_mut_val *last_to = to->uni.ptr, *last_from = from->uni.ptr, *first_to = last_to->next->next;
+    struct find *finds = r->finds;
+    last_to->next->next = last_from->next->next;
+    last_from->next->next = first_to;
+    to->uni.ptr = last_from;
+    unsafe_yyjson_set_len(to, unsafe_yyjson_get_len(to) + unsafe_yyjson_get_len(from));
+    r->finds = NULL;
+    settle_duplicates(r, to);
+    r->finds = finds;
+}
+
 /* Relinks an object whose keys repeat: the first place, the last value. n members. */
 static void drop_repeated(struct reader *r, yyjson_mut_val *obj, size_t n, const uint32_t *first)
 {
     AUTO_FREE yyjson_mut_val **keys = alloc_bytes(n * sizeof(*keys));
     AUTO_FREE yyjson_mut_val **vals = alloc_bytes(n * sizeof(*vals));
-    yyjson_mut_val *key = obj + 1;
+    yyjson_mut_val *key = ((yyjson_mut_val *)obj->uni.ptr)->next->next;
     for (size_t i = 0; i < n; i++, key = key->next->next) {
         keys[i] = key;
         vals[i] = key->next;
         if (first[i] != i) {
             report(r, key);
-            vals[first[i]] = vals[i];
+            if (!r->merge || !is_filled_obj(vals[first[i]]) || !unsafe_yyjson_is_obj(vals[i])) {
+                vals[first[i]] = vals[i];
+            } else if (is_filled_obj(vals[i])) {
+                merge_into(r, vals[first[i]], vals[i]);
+            }
             keys[i] = NULL;
         }
     }
-    yyjson_mut_val *last = obj + 1; /* the first key always stays */
+    yyjson_mut_val *last = keys[0]; /* the first key always stays */
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (keys[i]) {
@@ -153,7 +179,7 @@ static void drop_repeated(struct reader *r, yyjson_mut_val *obj, size_t n, const
             kept++;
         }
     }
-    last->next->next = obj + 1;
+    last->next->next = keys[0];
     obj->uni.ptr = last;
     unsafe_yyjson_set_len(obj, kept);
 }
@@ -178,7 +204,7 @@ static void settle_duplicates(struct reader *r, yyjson_mut_val *obj)
     struct json_key few[FEW];
     AUTO_FREE struct json_key *many = n > FEW ? alloc_bytes(n * sizeof(*many)) : NULL;
     struct json_key *keys = many ? many : few;
-    yyjson_mut_val *key = obj + 1;
+    yyjson_mut_val *key = ((yyjson_mut_val *)obj->uni.ptr)->next->next;
     for (size_t i = 0; i < n; i++, key = key->next->next) {
         keys[i] = key_of(key);
     }
@@ -344,6 +370,7 @@ int json_read(struct arena *a, struct str text, yyjson_mut_doc **ret,
     struct reader r;
     r.arena = a;
     r.check = true;
+    r.merge = duplicates && duplicates->merge;
     r.depth = r.n_finds = r.find_bytes = 0;
     r.finds = duplicates ? finds : NULL;
     int rc = read_with(&r, text, ret, err);

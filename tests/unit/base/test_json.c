@@ -258,6 +258,17 @@ static void assert_paths(const struct json_duplicates *dup, const char *want)
     assert_string_equal(b.ptr, want);
 }
 
+/* Go decodes a repeated map of a typed object into one map. */
+static void test_duplicates_merged(void **state)
+{
+    (void)state;
+    struct json_duplicates dup = {.merge = true};
+    read_duplicates("{\"a\":{\"k\":1,\"k\":2},\"b\":0,\"a\":{\"l\":3}}", &dup, "{\"a\":{\"k\":2,\"l\":3},\"b\":0}");
+    read_duplicates("{\"a\":{\"k\":{\"x\":1}},\"a\":{\"k\":{\"y\":2}},\"a\":{\"k\":{\"x\":3}}}", &dup, "{\"a\":{\"k\":{\"x\":3,\"y\":2}}}");
+    read_duplicates("{\"a\":{},\"a\":{\"l\":3},\"a\":[1]}", &dup, "{\"a\":[1]}");
+    read_duplicates("{\"a\":{\"l\":3},\"a\":{}}", &dup, "{\"a\":{\"l\":3}}");
+}
+
 static void test_duplicates(void **state)
 {
     (void)state;
@@ -487,6 +498,7 @@ int main(void)
         T(test_depth),
         T(test_depth_of_trees),
         T(test_duplicates),
+        T(test_duplicates_merged),
         T(test_many_keys),
         T(test_duplicates_are_capped),
         T(test_read_own),
