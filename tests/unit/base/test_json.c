@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "base/json.h"
 
 #include <math.h>
@@ -389,6 +390,24 @@ static void test_equal(void **state)
     assert_true(json_equal(yyjson_mut_real(d, 5), yyjson_mut_uint(d, 5)));
 }
 
+/* Another order of many keys costs no more than a sort. */
+static void test_equal_in_another_order(void **state)
+{
+    enum { KEYS = 100000 };
+    (void)state;
+    yyjson_mut_doc *d = json_doc(&arena);
+    yyjson_mut_val *a = yyjson_mut_obj(d), *b = yyjson_mut_obj(d);
+    for (int i = 0; i < KEYS; i++) {
+        yyjson_mut_obj_add_int(d, a, arena_printf(&arena, "k%d", i), i);
+        yyjson_mut_obj_add_int(d, b, arena_printf(&arena, "k%d", KEYS - 1 - i), KEYS - 1 - i);
+    }
+    int64_t begun = clock_mono_ms();
+    assert_true(json_equal(a, b));
+    json_set_int(d, b, "k5", 6);
+    assert_false(json_equal(a, b));
+    assert_true(clock_mono_ms() - begun < 5000);
+}
+
 static void test_setters(void **state)
 {
     (void)state;
@@ -504,6 +523,7 @@ int main(void)
         T(test_read_own),
         T(test_getters),
         T(test_equal),
+        T(test_equal_in_another_order),
         T(test_setters),
         T(test_copy_and_assign),
         T(test_iteration),
