@@ -282,7 +282,7 @@ static bool is_date_time(struct str s)
     while (n < rest.len && isdigit((unsigned char)rest.ptr[n])) {
         n++;
     }
-    return n > 1 && is_zone(str_skip(rest, n));
+    return n > 1 && rest.ptr[0] != '\n' && is_zone(str_skip(rest, n));
 }
 
 static const struct {

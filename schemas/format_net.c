@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdint.h>
+#include <strings.h>
 
 #include "schemas/format.h"
 
@@ -55,12 +56,12 @@ bool format_is_ip(struct str s, bool lenient)
 bool format_is_cidr(struct str s)
 {
     struct str bits, ip = str_cut(s, '/', &bits);
-    if (!bits.ptr || !bits.len || bits.len > 3 || !format_is_ip(ip, true)) {
+    if (!bits.len || !format_is_ip(ip, true)) {
         return false;
     }
     int n = 0;
     for (size_t i = 0; i < bits.len; i++) {
-        if (!isdigit((unsigned char)bits.ptr[i])) {
+        if (!isdigit((unsigned char)bits.ptr[i]) || n > 128) {
             return false;
         }
         n = n * 10 + (bits.ptr[i] - '0');
@@ -94,14 +95,16 @@ static bool hex_groups(struct str s, size_t digits, char c, size_t *ret_groups)
 bool format_is_mac(struct str s)
 {
     size_t n = 0;
-    if (s.len < 14) {
+    if (s.len < 12) {
         return false;
+    }
+    if (in_set(s.ptr[2], ":-")) {
+        return hex_groups(s, 2, s.ptr[2], &n) && (n == 6 || n == 8 || n == 20);
     }
     if (s.ptr[4] == '.') {
         return hex_groups(s, 4, '.', &n) && (n == 3 || n == 4 || n == 10);
     }
-    return in_set(s.ptr[2], ":-") && hex_groups(s, 2, s.ptr[2], &n) &&
-           (n == 6 || n == 8 || n == 20);
+    return hex_groups(s, s.len, 0, &n) && (s.len == 12 || s.len == 16 || s.len == 40);
 }
 
 /* ---- URIs: url.ParseRequestURI ---- */
@@ -151,20 +154,30 @@ static bool host_chars_valid(struct str s)
     return true;
 }
 
-static bool host_valid(struct str host)
+/* An address in brackets, perhaps with a zone ("%25en0"), and what follows it. */
+static bool literal_valid(struct str host)
 {
-    if (host.len && host.ptr[0] == '[') {
-        const char *close = memrchr(host.ptr, ']', host.len);
-        if (!close) {
-            return false;
-        }
-        size_t n = (size_t)(close - host.ptr);
-        const char *zone = memmem(host.ptr, n, "%25", 3);
-        size_t address = zone ? (size_t)(zone - host.ptr) : n;
-        return port_valid(str_skip(host, n + 1)) && host_chars_valid(str_make(host.ptr, address)) &&
-               (!zone || escapes_valid(str_make(zone, (size_t)(close - zone))));
+    const char *close = memrchr(host.ptr, ']', host.len);
+    if (!close) {
+        return false;
     }
-    const char *colon = host.len ? memrchr(host.ptr, ':', host.len) : NULL;
+    struct str inner = str_make(host.ptr + 1, (size_t)(close - host.ptr) - 1);
+    const char *zone = memmem(inner.ptr, inner.len, "%25", 3);
+    struct str address = zone ? str_make(inner.ptr, (size_t)(zone - inner.ptr)) : inner;
+    return port_valid(str_skip(host, inner.len + 2)) && address.len &&
+           memchr(address.ptr, ':', address.len) && format_is_ip(address, false) &&
+           (!zone || escapes_valid(str_skip(inner, address.len)));
+}
+
+/* web: a scheme of the web, where a host has one colon at most. */
+static bool host_valid(struct str host, bool web)
+{
+    if (host.len && memchr(host.ptr, '[', host.len)) {
+        return host.ptr[0] == '[' && literal_valid(host);
+    }
+    const char *colon = !host.len ? NULL
+                        : web     ? memchr(host.ptr, ':', host.len)
+                                  : memrchr(host.ptr, ':', host.len);
     return (!colon || port_valid(str_skip(host, (size_t)(colon - host.ptr)))) &&
            host_chars_valid(host);
 }
@@ -180,11 +193,12 @@ static bool userinfo_valid(struct str s)
     return escapes_valid(s);
 }
 
-static bool authority_valid(struct str s)
+static bool authority_valid(struct str s, bool web)
 {
     const char *at = s.len ? memrchr(s.ptr, '@', s.len) : NULL;
     size_t n = at ? (size_t)(at - s.ptr) : 0;
-    return (!at || userinfo_valid(str_make(s.ptr, n))) && host_valid(at ? str_skip(s, n + 1) : s);
+    return (!at || userinfo_valid(str_make(s.ptr, n))) &&
+           host_valid(at ? str_skip(s, n + 1) : s, web);
 }
 
 /* The length of a scheme that s begins with, without the colon: 0 none, -1 a colon with nothing
@@ -225,7 +239,8 @@ bool format_is_uri(struct str s)
     }
     if (scheme && str_starts(rest, STR("//"))) {
         struct str path, authority = str_cut(str_skip(rest, 2), '/', &path);
-        return authority_valid(authority) && escapes_valid(path);
+        bool web = (scheme == 4 || scheme == 5) && strncasecmp(s.ptr, "https", (size_t)scheme) == 0;
+        return authority_valid(authority, web) && escapes_valid(path);
     }
     return escapes_valid(rest);
 }
@@ -234,7 +249,7 @@ bool format_is_uri(struct str s)
 
 static void skip_space(struct str *s)
 {
-    while (s->len && in_set(s->ptr[0], " \t\r\n")) {
+    while (s->len && in_set(s->ptr[0], " \t")) {
         *s = str_skip(*s, 1);
     }
 }
@@ -315,9 +330,6 @@ static bool take_domain(struct str *s)
     }
     struct str literal = str_make(s->ptr + 1, (size_t)(close - s->ptr) - 1);
     *s = str_skip(*s, literal.len + 2);
-    if (str_starts(literal, STR("IPv6:"))) {
-        literal = str_skip(literal, 5);
-    }
     return format_is_ip(literal, false);
 }
 
@@ -328,7 +340,7 @@ static bool take_addr_spec(struct str *s)
     if (!v.len || !(v.ptr[0] == '"' ? v.len > 2 && take_quoted(&v) : take_atom(&v, true, false))) {
         return false;
     }
-    if (!skip_cfws(&v) || !v.len || v.ptr[0] != '@') {
+    if (!v.len || v.ptr[0] != '@') {
         return false;
     }
     v = str_skip(v, 1);
@@ -342,10 +354,8 @@ static bool take_addr_spec(struct str *s)
 
 bool format_is_email(struct str s)
 {
-    if (!skip_cfws(&s)) {
-        return false;
-    }
     struct str v = s;
+    skip_space(&s);
     if (take_addr_spec(&v)) {
         return skip_cfws(&v) && !v.len;
     }
@@ -359,7 +369,7 @@ bool format_is_email(struct str s)
         return false;
     }
     s = str_skip(s, 1);
-    if (!take_addr_spec(&s) || !skip_cfws(&s) || !s.len || s.ptr[0] != '>') {
+    if (!take_addr_spec(&s) || !s.len || s.ptr[0] != '>') {
         return false;
     }
     s = str_skip(s, 1);

@@ -272,7 +272,8 @@ bool scalar_enum(struct walk *w, const struct schema_limits *l, yyjson_mut_val *
     /* a null matches no entry, not even null, as in the reference */
     for (size_t i = 0; i < l->n_enums && !yyjson_mut_is_null(v); i++) {
         const yyjson_mut_val *e = l->enums[i]->val;
-        if (yyjson_mut_is_str(v) ? str_eq(json_str(e), val_str(v)) : json_equal(e, v)) {
+        if (yyjson_mut_is_str(unconst(e)) ? yyjson_mut_is_str(v) && str_eq(val_str(e), val_str(v))
+                                          : json_equal(e, v)) {
             return true;
         }
     }

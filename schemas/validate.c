@@ -136,8 +136,8 @@ static bool walk_logic(struct walk *w, const struct schema_limits *l, yyjson_mut
 static bool walk_child(struct walk *w, const struct schema_node *n, yyjson_mut_val *v,
                        yyjson_mut_val *old, const struct path *at)
 {
-    if (!(n->flags & NODE_CHECKS) || tell_full(w)) {
-        return true; /* nothing to say, or no room to say it */
+    if ((!w->out && !(n->flags & NODE_CHECKS)) || tell_full(w)) {
+        return true; /* nothing to check, or no room to tell it */
     }
     if (!w->out || !old) {
         return walk_value(w, n, v, NULL, at);
@@ -184,7 +184,8 @@ static bool walk_array(struct walk *w, const struct schema_node *n, yyjson_mut_v
 {
     const struct schema_limits *l = n->limits;
     size_t size = yyjson_mut_arr_size(v);
-    bool ok = !n->items || !(n->items->flags & NODE_CHECKS) || walk_items(w, n, v, old, at);
+    bool ok =
+        !n->items || (!w->out && !(n->items->flags & NODE_CHECKS)) || walk_items(w, n, v, old, at);
     w->match++;
     if (l && l->min_items >= 0 && size < (uint64_t)l->min_items) {
         struct str value = tell_size(w, size);
@@ -197,6 +198,7 @@ static bool walk_array(struct walk *w, const struct schema_node *n, yyjson_mut_v
             struct str rel = tell_path(w, at);
             causes_add_text(w->out, CAUSE_TOO_MANY, TELL_FIELD(w, rel), tell_size(w, size),
                             "must have at most %lld items", (long long)l->max_items);
+            tell_once(w->out);
         }
     }
     return ok;
@@ -217,6 +219,7 @@ static bool walk_size(struct walk *w, const struct schema_limits *l, size_t size
             struct str rel = tell_path(w, at);
             causes_add_text(w->out, CAUSE_TOO_MANY, TELL_FIELD(w, rel), value,
                             "must have at most %lld items", (long long)l->max_properties);
+            tell_once(w->out);
         }
     }
     return ok;
@@ -325,6 +328,7 @@ static bool tell_members(struct walk *w, const struct schema_node *n, yyjson_mut
             causes_add_text(w->out, CAUSE_INVALID, TELL_FIELD(w, rel), tell_quoted(w, m->name),
                             "%.*s.%.*s in body is a forbidden property", STR_FMT(rel),
                             STR_FMT(m->name));
+            tell_once(w->out);
             ok = false;
         }
     }
