@@ -19,7 +19,7 @@
 #include "base/yaml.h"
 #include "resources/status.h"
 
-enum { OWN_HEADERS = 3, SLOW_NS = 1000000000, UUID_CHARS = 36, FIRST_CHUNK = 1024 };
+enum { OWN_HEADERS = 3, SLOW_NS = 1000000000, UUID_CHARS = 36, FIRST_CHUNK = 992 };
 
 /* ---- life ---- */
 

@@ -508,27 +508,22 @@ static h2o_iovec_t *iov_reserve(struct http_loop *l, size_t n)
     return l->iov;
 }
 
-/* Puts iov[1..n] (n bytes in all: total) in a chunk's frame; returns how many entries there are
- * from *ret_first on. */
-static size_t frame(struct exchange *x, h2o_iovec_t *iov, size_t n, size_t total, bool last,
-                    h2o_iovec_t **ret_first)
+#define CHUNK_END "\r\n"
+#define CHUNKS_END "0\r\n\r\n"
+
+static h2o_iovec_t chunk_head(struct exchange *x, size_t total)
 {
-    if (!x->chunked) {
-        *ret_first = iov + 1;
-        return n;
+    int len = snprintf(x->chunk_head, sizeof(x->chunk_head), "%zx\r\n", total);
+    return h2o_iovec_init(x->chunk_head, (size_t)len);
+}
+
+static h2o_iovec_t chunk_tail(size_t total, bool last)
+{
+    if (!total) {
+        return h2o_iovec_init(H2O_STRLIT(CHUNKS_END));
     }
-    size_t end = n + 1;
-    if (total) {
-        int len = snprintf(x->chunk_head, sizeof(x->chunk_head), "%zx\r\n", total);
-        iov[0] = h2o_iovec_init(x->chunk_head, (size_t)len);
-        iov[end++] =
-            last ? h2o_iovec_init(H2O_STRLIT("\r\n0\r\n\r\n")) : h2o_iovec_init(H2O_STRLIT("\r\n"));
-        *ret_first = iov;
-        return end;
-    }
-    iov[1] = h2o_iovec_init(H2O_STRLIT("0\r\n\r\n"));
-    *ret_first = iov + 1;
-    return last ? 1 : 0;
+    return last ? h2o_iovec_init(H2O_STRLIT(CHUNK_END CHUNKS_END))
+                : h2o_iovec_init(H2O_STRLIT(CHUNK_END));
 }
 
 /* Over TLS each piece would become a record of its own: put them together. */
@@ -547,10 +542,9 @@ static size_t gather(struct exchange *x, h2o_iovec_t *iov, size_t n, size_t tota
 
 static void stream_out(struct exchange *x, h2o_iovec_t *iov, size_t n, size_t total, bool last)
 {
-    h2o_iovec_t *first;
-    n = frame(x, iov, n, total, last, &first);
-    if (x->conn->tls && x->pub.version < 20 && n > 1) {
-        n = gather(x, first, n, total);
+    bool records = x->conn->tls && x->pub.version < 20 && n > 1;
+    if (records && (n > 2 || total < HTTP_TLS_RECORD_BYTES)) {
+        n = gather(x, iov, n, total);
     }
     if (last) {
         x->state = EXCHANGE_FINAL;
@@ -558,7 +552,7 @@ static void stream_out(struct exchange *x, h2o_iovec_t *iov, size_t n, size_t to
             x->conn->streaming = NULL;
         }
     }
-    send_h2o(x, first, n, last ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+    send_h2o(x, iov, n, last ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
 
 void http_stream_send(struct http_request *r, struct blob *const *blobs, size_t n, bool last)
@@ -572,13 +566,17 @@ void http_stream_send(struct http_request *r, struct blob *const *blobs, size_t 
     }
     assert(x->state == EXCHANGE_STREAMING && !x->in_flight && (n || last));
     hold(x, blobs, n);
-    h2o_iovec_t *iov = iov_reserve(r->loop, n + 3);
-    size_t total = 0;
+    h2o_iovec_t *iov = iov_reserve(r->loop, n + 2);
+    size_t total = 0, k = x->chunked ? 1 : 0;
     for (size_t i = 0; i < n; i++) {
-        iov[i + 1] = h2o_iovec_init(blobs[i]->data, blobs[i]->len);
+        iov[k++] = h2o_iovec_init(blobs[i]->data, blobs[i]->len);
         total += blobs[i]->len;
     }
-    stream_out(x, iov, n, total, last);
+    if (x->chunked) {
+        iov[0] = total ? chunk_head(x, total) : h2o_iovec_init("", 0);
+        iov[k++] = chunk_tail(total, last);
+    }
+    stream_out(x, iov, k, total, last);
 }
 
 void http_stream_send_buf(struct http_request *r, struct buf *b, bool last)
@@ -591,10 +589,20 @@ void http_stream_send_buf(struct http_request *r, struct buf *b, bool last)
         return;
     }
     assert(x->state == EXCHANGE_STREAMING && !x->in_flight && (taken.len || last));
+    h2o_iovec_t *iov = iov_reserve(r->loop, 2);
+    size_t total = taken.len, k = 0;
+    if (x->chunked) {
+        h2o_iovec_t tail = chunk_tail(total, last);
+        buf_add(&taken, str_make(tail.base, tail.len));
+        if (total) {
+            iov[k++] = chunk_head(x, total);
+        }
+    }
     x->held_buf = taken;
-    h2o_iovec_t *iov = iov_reserve(r->loop, 4);
-    iov[1] = h2o_iovec_init(taken.ptr, taken.len);
-    stream_out(x, iov, taken.len ? 1 : 0, taken.len, last);
+    if (taken.len) {
+        iov[k++] = h2o_iovec_init(taken.ptr, taken.len);
+    }
+    stream_out(x, iov, k, total, last);
 }
 
 void http_stream_abort(struct http_request *r)

@@ -63,6 +63,9 @@ static void conn_create(struct http_listener *k, h2o_socket_t *sock)
         l->conns->prev = c;
     }
     l->conns = c;
+    if (c->tls) {
+        sock->bytes_written = HTTP_TLS_WARM_BYTES;
+    }
     sock->on_close.cb = on_conn_close;
     sock->on_close.data = c;
     atomic_fetch_add_explicit(&l->n_conns, 1, memory_order_relaxed);

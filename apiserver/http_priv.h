@@ -23,6 +23,10 @@ enum {
     HTTP_LIVE_MAX = 200, /* exchanges at once on a connection; h2o itself allows 100 streams */
     HTTP_IDLE_MS = 120 * 1000, /* HTTP/1.1: between requests, and for a head with its body */
     HTTP_IDLE2_MS = 180 * 1000,
+    /* h2o makes TLS records of 1,400 bytes until so much was written on a connection, then full
+       ones. Lists are long: begin with those. */
+    HTTP_TLS_WARM_BYTES = 200 * 1024,
+    HTTP_TLS_RECORD_BYTES = 16 * 1024,
     HTTP_ACCEPTS = 64, /* connections taken in one turn of the loop */
 };
 

@@ -11,6 +11,8 @@
 #include "base/yaml.h"
 #include "resources/status.h"
 
+enum { SPLICE_BYTES = 64 }; /* what an answer has beyond the stored bytes */
+
 /* ---- verbs ---- */
 
 static bool is_read(const struct call *c)
@@ -287,6 +289,7 @@ static int write_answer(struct call *c, struct buf *b, struct err *err)
     }
     if (a->stored && r->form.as == REPRESENT_OBJECT) {
         struct stored s = {blob_str(a->blob), a->rev, a->stamp};
+        buf_reserve(b, s.value.len + SPLICE_BYTES);
         return represent_object(b, op->type, op->version, &s, &c->arena, err);
     }
     yyjson_mut_val *obj = NULL;

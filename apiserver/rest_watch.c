@@ -21,7 +21,7 @@
 
 enum {
     PASS_SLICE = 500, /* watches served in one turn of the loop */
-    PASS_MANY = 200,  /* from so many watches on, passes keep a distance */
+    PASS_MANY = 24,   /* from so many watches on, passes keep a distance */
     PASS_DISTANCE_MS = 10,
     END_TICK_MS = 500,
     END_MIN_MS =
