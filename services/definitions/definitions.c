@@ -351,6 +351,7 @@ void definitions_release(struct definitions *self)
         definition_destroy(self->items[i]);
     }
     free(self->items);
+    taken_finish(&self->taken);
     type_unref(self->type);
     pthread_cond_destroy(&self->wake);
     pthread_mutex_destroy(&self->lock);

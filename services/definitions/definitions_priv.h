@@ -11,6 +11,7 @@
 #include "resources/registry.h"
 #include "resources/write.h"
 #include "services/definitions/definitions.h"
+#include "services/definitions/taken_priv.h"
 
 /* What is known of one definition. */
 struct definition {
@@ -38,6 +39,7 @@ struct definitions {
     pthread_cond_t wake;
     struct definition **items; /* by name */
     size_t n, cap;
+    struct taken taken; /* by accepted names */
     bool any_due, stopping;
 };
 
@@ -46,6 +48,8 @@ struct definition *definition_find(struct definitions *s, struct str name);
 /* Makes or renews the record of the object; the names it was given stay. */
 struct definition *definition_note(struct definitions *s, const yyjson_mut_val *obj);
 void definition_forget(struct definitions *s, struct str name);
+/* Gives it these names, which belong to its document, in place of those it has. */
+void definition_accept(struct definitions *s, struct definition *f, yyjson_mut_val *names);
 void definition_destroy(struct definition *f);
 /* Settles which of the names it asks for it may have. Types that the server ships have theirs. */
 void definition_settle(struct definitions *s, struct definition *f);
@@ -74,6 +78,8 @@ enum approval approval_of(const yyjson_mut_val *obj, struct arena *a, struct str
 /* ---- fill.c: defaults, normal form, status of a new definition ---- */
 int definition_fill(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
                     const yyjson_mut_val *old, struct err *err);
+/* Brings the spec into the form in which it is stored; unknown may be NULL. */
+void definition_fill_spec(yyjson_mut_doc *d, yyjson_mut_val *obj, struct schema_unknown *unknown);
 void definition_fill_status(yyjson_mut_doc *d, yyjson_mut_val *obj);
 
 /* ---- check.c, check_version.c, check_conversion.c: validation ---- */

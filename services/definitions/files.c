@@ -16,7 +16,7 @@
 #include "services/definitions/definitions_priv.h"
 
 #define FILE_MAX ((size_t)64 << 20)
-enum { UPDATE_ATTEMPTS = 5 };
+enum { APPLY_ATTEMPTS = 5 };
 
 static const struct client_ref of_definition = {
     .group = {"apiextensions.k8s.io", 20},
@@ -36,37 +36,71 @@ static void merge_map(yyjson_mut_doc *d, yyjson_mut_val *to, const yyjson_mut_va
     }
 }
 
+static bool holds_map(const yyjson_mut_val *all, const yyjson_mut_val *some, const char *key)
+{
+    const yyjson_mut_val *map = json_get(all, key);
+    struct json_iter it = json_iter(json_get(some, key));
+    while (json_next(&it)) {
+        const yyjson_mut_val *v = json_getn(map, json_str(it.key));
+        if (!v || !json_equal(v, it.val)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether the stored object says what the file's says already. Decides for the usual start, where
+ * nothing changed; what does not even decode is left for the write to refuse. */
+static bool says_the_same(struct definitions *s, const yyjson_mut_val *now,
+                          const yyjson_mut_val *obj, struct arena *a)
+{
+    const struct schema *schema = type_storage(s->type)->schema;
+    yyjson_mut_doc *d = json_doc(a);
+    yyjson_mut_val *copy = json_copy(d, obj);
+    if (schema_decode(schema, d, copy, s->type->kind, NULL) < 0) {
+        return false;
+    }
+    schema_prune(schema, copy, NULL);
+    schema_default(schema, d, copy);
+    definition_fill_spec(d, copy, NULL);
+    const yyjson_mut_val *meta = json_get(now, "metadata"), *wanted = json_get(copy, "metadata");
+    return json_equal(json_get(now, "spec"), json_get(copy, "spec")) &&
+           holds_map(meta, wanted, "labels") && holds_map(meta, wanted, "annotations");
+}
+
 /* The stored object with the file's spec, and its labels and annotations added; what others set
  * stays. */
-static int renew_once(struct definitions *s, const struct client_ref *ref,
-                      const yyjson_mut_val *obj, struct arena *a, struct err *err)
+static int renew(struct definitions *s, const struct client_ref *ref, yyjson_mut_doc *d,
+                 const yyjson_mut_val *obj, struct arena *a, struct err *err)
 {
-    yyjson_mut_doc *d = NULL, *answer = NULL;
-    int r = client_get(s->client, ref, a, &d, err);
-    if (r < 0) {
-        return r;
-    }
+    yyjson_mut_doc *answer = NULL;
     yyjson_mut_val *now = yyjson_mut_doc_get_root(d), *meta = json_ensure_obj(d, now, "metadata");
+    if (says_the_same(s, now, obj, a)) {
+        return 0;
+    }
     json_setz(d, now, "spec", json_copy(d, json_get(obj, "spec")));
     merge_map(d, meta, json_get(obj, "metadata"), "labels");
     merge_map(d, meta, json_get(obj, "metadata"), "annotations");
     return client_update(s->client, ref, now, NULL, a, &answer, err);
 }
 
-static int renew(struct definitions *s, const struct client_ref *ref, const yyjson_mut_val *obj,
-                 struct arena *a, struct err *err)
+static int apply_once(struct definitions *s, yyjson_mut_val *obj, struct err *err)
 {
-    int r = ERR_CONFLICT;
-    for (int i = 0; i < UPDATE_ATTEMPTS && r == ERR_CONFLICT; i++) {
-        struct err e = {0};
-        r = renew_once(s, ref, obj, a, &e);
-        if (r == ERR_CONFLICT && i + 1 < UPDATE_ATTEMPTS) {
-            err_finish(&e);
-        } else if (r < 0) {
-            r = err_move(err, &e);
-        }
+    struct client_ref ref = of_definition;
+    struct arena a;
+    struct err e = {0};
+    yyjson_mut_doc *d = NULL;
+    arena_init(&a, 0);
+    ref.name = metadata_name(obj);
+    int r = ref.name.len ? client_get(s->client, &ref, &a, &d, &e) : ERR_NOT_FOUND;
+    if (r == 0) {
+        r = renew(s, &ref, d, obj, &a, &e);
+    } else if (r == ERR_NOT_FOUND) {
+        err_finish(&e);
+        r = client_create(s->client, &ref, obj, NULL, &a, &d, &e);
     }
-    return r;
+    arena_finish(&a);
+    return r < 0 ? err_move(err, &e) : 0;
 }
 
 static int apply(struct definitions *s, yyjson_mut_val *obj, struct err *err)
@@ -78,18 +112,12 @@ static int apply(struct definitions *s, yyjson_mut_val *obj, struct err *err)
             "a CustomResourceDefinition of apiextensions.k8s.io/v1 is wanted, not %.*s %.*s",
             STR_FMT(json_get_str(obj, "apiVersion")), STR_FMT(json_get_str(obj, "kind")));
     }
-    struct client_ref ref = of_definition;
-    struct arena a;
     struct err e = {0};
-    yyjson_mut_doc *answer = NULL;
-    arena_init(&a, 0);
-    ref.name = metadata_name(obj);
-    int r = client_create(s->client, &ref, obj, NULL, &a, &answer, &e);
-    if (r == ERR_EXISTS) {
+    int r = ERR_CONFLICT;
+    for (int i = 0; i < APPLY_ATTEMPTS && (r == ERR_CONFLICT || r == ERR_EXISTS); i++) {
         err_finish(&e);
-        r = renew(s, &ref, obj, &a, &e);
+        r = apply_once(s, obj, &e);
     }
-    arena_finish(&a);
     return r < 0 ? err_move(err, &e) : 0;
 }
 

@@ -118,16 +118,14 @@ static int report(struct write *w, const struct schema_unknown *unknown, struct 
                    STR_FMT(buf_str(&b)));
 }
 
-static int fill_versions(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *spec, struct err *err)
+static void fill_versions(yyjson_mut_doc *d, yyjson_mut_val *spec, struct schema_unknown *unknown)
 {
     const struct path *at = PATH_FIELD(PATH_FIELD(NULL, STR("spec")), STR("versions"));
-    struct schema_unknown unknown = {.arena = write_arena(w)};
     struct json_iter it = json_iter(json_get(spec, "versions"));
     while (json_next(&it)) {
         fill_version(d, it.val);
-        prune_schema(d, it.val, PATH_INDEX(at, it.index), &unknown);
+        prune_schema(d, it.val, PATH_INDEX(at, it.index), unknown);
     }
-    return report(w, &unknown, err);
 }
 
 /* ---- the rest ---- */
@@ -187,8 +185,7 @@ void definition_fill_status(yyjson_mut_doc *d, yyjson_mut_val *obj)
     }
 }
 
-int definition_fill(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
-                    const yyjson_mut_val *old, struct err *err)
+void definition_fill_spec(yyjson_mut_doc *d, yyjson_mut_val *obj, struct schema_unknown *unknown)
 {
     yyjson_mut_val *spec = json_ensure_obj(d, obj, "spec");
     ensure_str(d, spec, "group");
@@ -199,7 +196,15 @@ int definition_fill(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
         json_setz(d, spec, "versions", yyjson_mut_null(d));
     }
     fill_conversion(d, spec);
-    int r = fill_versions(w, d, spec, err);
+    fill_versions(d, spec, unknown);
+}
+
+int definition_fill(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                    const yyjson_mut_val *old, struct err *err)
+{
+    struct schema_unknown unknown = {.arena = write_arena(w)};
+    definition_fill_spec(d, obj, &unknown);
+    int r = report(w, &unknown, err);
     if (r < 0) {
         return r;
     }

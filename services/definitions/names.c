@@ -92,16 +92,6 @@ struct definition *definition_note(struct definitions *s, const yyjson_mut_val *
     return f;
 }
 
-void definition_forget(struct definitions *s, struct str name)
-{
-    size_t i = place(s, name);
-    if (i < s->n && str_eq(s->items[i]->name, name)) {
-        definition_destroy(s->items[i]);
-        s->n--;
-        memmove(&s->items[i], &s->items[i + 1], (s->n - i) * sizeof(*s->items));
-    }
-}
-
 /* ---- what is taken ---- */
 
 static bool list_has(const yyjson_mut_val *list, struct str name)
@@ -130,7 +120,7 @@ static bool taken_by_builtin(struct definitions *s, struct str group, struct str
     struct registry_snapshot *types = registry_ref(s->registry);
     const struct registry_group *g = registry_find_group(types, group);
     bool taken = false;
-    for (size_t i = 0; g && i < g->n_types && !taken; i++) {
+    for (size_t i = 0; g && !g->custom && i < g->n_types && !taken; i++) {
         const struct type *t = g->types[i];
         if (!t->custom) {
             taken = kind ? str_eq(t->kind, name) || str_eq(t->list_kind, name)
@@ -141,22 +131,53 @@ static bool taken_by_builtin(struct definitions *s, struct str group, struct str
     return taken;
 }
 
-static bool taken(struct definitions *s, const struct definition *f, struct str name, bool kind)
+static bool is_taken(struct definitions *s, const struct definition *f, struct str name,
+                     enum taken_what what)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        const yyjson_mut_val *a = s->items[i]->accepted;
-        if (!str_eq(s->items[i]->group, f->group)) {
-            continue;
-        }
-        if (kind
-                ? str_eq(json_get_str(a, "kind"), name) || str_eq(json_get_str(a, "listKind"), name)
-                : str_eq(json_get_str(a, "plural"), name) ||
-                      str_eq(json_get_str(a, "singular"), name) ||
-                      list_has(json_get(a, "shortNames"), name)) {
-            return true;
+    return taken_has(&s->taken, f->group, what, name) ||
+           taken_by_builtin(s, f->group, name, what == TAKEN_KIND);
+}
+
+typedef void taken_change_fn(struct taken *t, struct str group, enum taken_what what,
+                             struct str name);
+
+static void each_name(struct definitions *s, const struct definition *f, taken_change_fn *change)
+{
+    static const struct {
+        const char *key;
+        enum taken_what what;
+    } names[] = {{"plural", TAKEN_RESOURCE},
+                 {"singular", TAKEN_RESOURCE},
+                 {"kind", TAKEN_KIND},
+                 {"listKind", TAKEN_KIND}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        struct str name = json_get_str(f->accepted, names[i].key);
+        if (name.len) {
+            change(&s->taken, f->group, names[i].what, name);
         }
     }
-    return taken_by_builtin(s, f->group, name, kind);
+    struct json_iter it = json_iter(json_get(f->accepted, "shortNames"));
+    while (json_next(&it)) {
+        change(&s->taken, f->group, TAKEN_RESOURCE, json_str(it.val));
+    }
+}
+
+void definition_accept(struct definitions *s, struct definition *f, yyjson_mut_val *names)
+{
+    each_name(s, f, taken_drop);
+    f->accepted = names;
+    each_name(s, f, taken_add);
+}
+
+void definition_forget(struct definitions *s, struct str name)
+{
+    size_t i = place(s, name);
+    if (i < s->n && str_eq(s->items[i]->name, name)) {
+        each_name(s, s->items[i], taken_drop);
+        definition_destroy(s->items[i]);
+        s->n--;
+        memmove(&s->items[i], &s->items[i + 1], (s->n - i) * sizeof(*s->items));
+    }
 }
 
 /* ---- settling ---- */
@@ -175,10 +196,10 @@ static const char *in_use(struct definition *f, struct str name)
 
 /* One name: it is had already, or free, or a conflict. `got` collects what is had from now on. */
 static void settle_one(struct definitions *s, struct definition *f, yyjson_mut_val *got,
-                       const char *key, bool kind, const char *reason)
+                       const char *key, enum taken_what what, const char *reason)
 {
     struct str want = json_get_str(f->requested, key);
-    if (str_eq(want, json_get_str(f->accepted, key)) || !taken(s, f, want, kind)) {
+    if (str_eq(want, json_get_str(f->accepted, key)) || !is_taken(s, f, want, what)) {
         json_set_str(f->doc, got, key, want.ptr ? want : STR(""));
     } else {
         conflict(f, reason, in_use(f, want));
@@ -194,7 +215,7 @@ static void settle_short_names(struct definitions *s, struct definition *f, yyjs
     struct json_iter it = json_iter(want);
     while (json_next(&it)) {
         struct str name = json_str(it.val);
-        if (!list_has(had, name) && taken(s, f, name, false)) {
+        if (!list_has(had, name) && is_taken(s, f, name, TAKEN_RESOURCE)) {
             buf_printf(&faults, "%s%s", n++ ? ", " : "", in_use(f, name));
         }
     }
@@ -228,18 +249,18 @@ void definition_settle(struct definitions *s, struct definition *f)
     f->message = STR("no conflicts found");
     json_remove(got, "shortNames");
     json_remove(got, "categories");
-    settle_one(s, f, got, "plural", false, "PluralConflict");
-    settle_one(s, f, got, "singular", false, "SingularConflict");
+    settle_one(s, f, got, "plural", TAKEN_RESOURCE, "PluralConflict");
+    settle_one(s, f, got, "singular", TAKEN_RESOURCE, "SingularConflict");
     settle_short_names(s, f, got);
-    settle_one(s, f, got, "kind", true, "KindConflict");
-    settle_one(s, f, got, "listKind", true, "ListKindConflict");
+    settle_one(s, f, got, "kind", TAKEN_KIND, "KindConflict");
+    settle_one(s, f, got, "listKind", TAKEN_KIND, "ListKindConflict");
     if (json_size(json_get(f->requested, "categories"))) {
         json_setz(f->doc, got, "categories",
                   json_copy(f->doc, json_get(f->requested, "categories")));
     }
     drop_empty(got);
     f->renamed = f->renamed || (f->served && !json_equal(f->accepted, got));
-    f->accepted = got;
+    definition_accept(s, f, got);
     f->established = f->established || f->names_accepted;
 }
 

@@ -193,11 +193,11 @@ static void keep_type(struct loading *l, struct type *t)
 }
 
 /* Takes up what the object's status says was decided before. */
-static void recall(struct definition *f, const yyjson_mut_val *obj)
+static void recall(struct definitions *s, struct definition *f, const yyjson_mut_val *obj)
 {
     const yyjson_mut_val *accepted = json_path(obj, "status", "acceptedNames", NULL);
     if (json_get_str(accepted, "plural").len) {
-        f->accepted = json_copy(f->doc, accepted);
+        definition_accept(s, f, json_copy(f->doc, accepted));
     }
     f->established = definition_condition_is(obj, "Established", "True");
     f->names_accepted = definition_condition_is(obj, "NamesAccepted", "True");
@@ -221,7 +221,7 @@ static int load_one(struct loading *l, const struct store_entry *e)
         struct type *t = NULL;
         f->rev = e->rev;
         f->born = e->create_rev;
-        recall(f, obj);
+        recall(s, f, obj);
         if (may_serve(f) && (r = compile(s, f, obj, &t, l->err)) == 0) {
             keep_type(l, t);
             f->served = true;
