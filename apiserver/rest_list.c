@@ -8,6 +8,8 @@
 #include "apiserver/rest.h"
 #include "base/limits.h"
 
+enum { SLICE_SPARE = 8192 }; /* the object that goes past the slice's end */
+
 /* A list being answered; in the call's arena. reading: the pool has it, and the loop touches
  * nothing but gone. */
 struct listing {
@@ -28,6 +30,9 @@ static struct listing *listing_of(struct call *c)
 
 static void read_slice(struct listing *l)
 {
+    if (l->begun) { /* a long one: it will be filled */
+        buf_reserve(&l->piece, LIMIT_LIST_SLICE_BYTES + SLICE_SPARE);
+    }
     if (list_next(l->list, &l->piece, LIMIT_LIST_SLICE_BYTES, &l->done, &l->err) == 0 && l->done &&
         !((const struct rest *)l->call->priv)->whole) {
         buf_addc(&l->piece, '\n');
