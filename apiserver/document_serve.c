@@ -147,10 +147,20 @@ static void answer_plain(struct call *c, struct str content_type, const struct h
     call_answer_headers(c, 200, content_type, h->items, h->n, &b);
 }
 
-/* Without a body there is nothing to inflate or to stream. */
-static bool is_head(const struct call *c)
+/* Nobody wants the body: it was not asked for, or its reader has left. Nothing is inflated, and no
+ * length is claimed. */
+static bool without_body(const struct call *c)
 {
-    return str_is(c->http->method, "HEAD");
+    return str_is(c->http->method, "HEAD") || http_request_gone(c->http);
+}
+
+static void answer_head(struct call *c, struct str content_type, const struct headers *h)
+{
+    size_t n;
+    struct http_header *all = call_headers(c, content_type, h->items, h->n, &n);
+    c->status = 200;
+    http_stream_begin(c->http, 200, all, n, NULL, NULL);
+    call_finish(c);
 }
 
 void document_answer(struct call *c, const struct document_query *q, struct document *d)
@@ -162,8 +172,8 @@ void document_answer(struct call *c, const struct document_query *q, struct docu
         call_answer_headers(c, 304, STR_NULL, h.items, h.n, &(struct buf){0});
     } else if (d->plain) {
         call_answer_blob(c, 200, q->content_type, h.items, h.n, d->plain);
-    } else if (is_head(c) || http_request_gone(c->http)) {
-        call_answer_headers(c, 200, q->content_type, h.items, h.n, &(struct buf){0});
+    } else if (without_body(c)) {
+        answer_head(c, q->content_type, &h);
     } else if (gzip && d->gzip_len <= WHOLE_BYTES) {
         answer_gzip(c, q->content_type, &h, d);
     } else if (!gzip && d->plain_len <= WHOLE_BYTES) {

@@ -648,13 +648,25 @@ static void test_peer_leaves_a_stream(void **state)
         assert_true(p->finished);
         probe_destroy(p);
     }
-    struct document_query q = slow_query("big"); /* gone before the answer */
-    struct probe *p = probe_create("GET", ROUTE_APIS, "/");
-    p->gone = true;
-    q.on_pool = false;
-    document_serve(&p->call, k, &q);
-    assert_false(p->streaming);
-    probe_destroy(p);
+    document_cache_destroy(k);
+}
+
+static void test_nobody_wants_the_body(void **state)
+{
+    (void)state;
+    struct document_cache *k = document_cache_create(8 << 20);
+    for (int i = 0; i < 2; i++) {
+        struct document_query q = slow_query("big");
+        struct probe *p = probe_create(i ? "GET" : "HEAD", ROUTE_APIS, "/");
+        p->gone = i;
+        q.on_pool = false;
+        document_serve(&p->call, k, &q);
+        assert_int_equal(p->status, 200);
+        assert_true(p->finished);
+        assert_int_equal(p->sends, 0);
+        assert_true(header_of(p, "etag").len);
+        probe_destroy(p);
+    }
     document_cache_destroy(k);
 }
 
@@ -797,6 +809,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failure_is_told_to_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_is_streamed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_peer_leaves_a_stream, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_wants_the_body, setup, teardown),
         cmocka_unit_test_setup_teardown(test_oldest_go_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_openapi_v3_urls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_openapi_refusals, setup, teardown),
