@@ -16,8 +16,9 @@ def binary(preset="release"):
 class Server:
     """with Server() as s: s.url, s.token, s.kubeconfig, s.get("/path")"""
 
-    def __init__(self, preset="release", flags=(), data=None, level="warn", tokens=TOKENS):
+    def __init__(self, preset="release", flags=(), data=None, level="warn", tokens=TOKENS, program="coracle"):
         self.preset, self.flags, self.level, self.tokens = preset, list(flags), level, tokens
+        self.binary = os.path.join(os.path.dirname(binary(preset)), program) if program != "coracle" else binary(preset)
         self.dir = tempfile.mkdtemp(prefix="coracle-test-")
         self.data = data or os.path.join(self.dir, "data")
         self.token, self.process, self.port = "admintoken", None, 0
@@ -32,7 +33,7 @@ class Server:
                    TSAN_OPTIONS="exitcode=66")
         with open(self.out, "wb") as out:
             self.process = subprocess.Popen(
-                [binary(self.preset), "serve", "--data", self.data, "--listen", "127.0.0.1:%d" % self.port, "--token-file",
+                [self.binary, "serve", "--data", self.data, "--listen", "127.0.0.1:%d" % self.port, "--token-file",
                  os.path.join(self.dir, "tokens.csv"), "--log-level", self.level, "--ready-fd", str(ready_w)] + self.flags,
                 stdout=out, stderr=self.log, pass_fds=[ready_w], env=env)
         os.close(ready_w)

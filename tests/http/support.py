@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the black-box tests share: raw connections, answers read byte by byte, watches on a thread, a server that must stay well."""
+import base64, json, os, re, shutil, socket, ssl, subprocess, threading, time, unittest
+
+from lib.server import ROOT, Server, binary
+
+PRESET = "asan"
+SHARED = None  # the server of most tests; run.py sets it
+
+CONFIGMAPS = "/api/v1/namespaces/%s/configmaps"
+
+
+def limits():
+    """The numbers of base/limits.h by name."""
+    text = open(os.path.join(ROOT, "base", "limits.h"), encoding="utf-8").read()
+    found = {}
+    for name, value in re.findall(r"^#define (LIMIT_\w+) (.*?)\s*(?:/\*.*)?$", text, re.M):
+        found[name] = eval(re.sub(r"(?<=\d)u\b", "", value), {}, {})
+    return found
+
+
+LIMITS = limits()
+
+
+class Answer:
+    def __init__(self, status, headers, body, version="HTTP/1.1"):
+        self.status, self.headers, self.body, self.version = status, headers, body, version
+
+    def header(self, name):
+        return next((v for k, v in self.headers if k.lower() == name.lower()), None)
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return "%s %s" % (self.status, self.body[:300])
+
+
+class Raw:
+    """A connection on which every byte is the test's own."""
+
+    def __init__(self, server, tls=True, alpn=None, cert=None, path=None, timeout=20, verify=None):
+        if path:
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(timeout)
+            s.connect(path)
+        else:
+            s = socket.create_connection(("127.0.0.1", server.port), timeout)
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls and not path:
+            context = ssl.create_default_context(cafile=verify) if verify else ssl._create_unverified_context()
+            if alpn:
+                context.set_alpn_protocols(alpn)
+            if cert:
+                context.load_cert_chain(*cert)
+            s = context.wrap_socket(s, server_hostname="127.0.0.1")
+        self.s, self.rest, self.token = s, b"", server.token
+
+    def send(self, data):
+        self.s.sendall(data.encode() if isinstance(data, str) else data)
+        return self
+
+    def head(self, method, path, headers=(), version="HTTP/1.1", host=True, auth=True):
+        lines = ["%s %s %s" % (method, path, version)]
+        lines += ["Host: localhost"] if host else []
+        lines += ["Authorization: Bearer " + self.token] if auth else []
+        lines += ["%s: %s" % h for h in headers]
+        return self.send("\r\n".join(lines) + "\r\n\r\n")
+
+    def fill(self):
+        """More bytes; False: the peer has closed."""
+        try:
+            more = self.s.recv(65536)
+        except (ConnectionResetError, ssl.SSLError, BrokenPipeError):
+            more = b""
+        self.rest += more
+        return bool(more)
+
+    def until(self, mark):
+        while mark not in self.rest:
+            if not self.fill():
+                raise EOFError("closed within %r" % self.rest[:200])
+        found, self.rest = self.rest.split(mark, 1)
+        return found
+
+    def take(self, n):
+        while len(self.rest) < n:
+            if not self.fill():
+                raise EOFError("closed %d bytes early" % (n - len(self.rest)))
+        found, self.rest = self.rest[:n], self.rest[n:]
+        return found
+
+    def read_head(self):
+        lines = self.until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        version, status = lines[0].split(" ")[:2]
+        headers = [tuple(x.strip() for x in line.split(":", 1)) for line in lines[1:]]
+        return Answer(int(status), headers, b"", version)
+
+    def read(self, body=True):
+        """One whole answer."""
+        a = self.read_head()
+        if not body or a.status in (100, 204, 304):
+            return a
+        if (a.header("transfer-encoding") or "").lower() == "chunked":
+            while True:
+                piece = self.chunk()
+                if not piece:
+                    return a
+                a.body += piece
+        if a.header("content-length") is not None:
+            a.body = self.take(int(a.header("content-length")))
+            return a
+        while self.fill():
+            pass
+        a.body, self.rest = self.rest, b""
+        return a
+
+    def chunk(self):
+        n = int(self.until(b"\r\n").split(b";")[0], 16)
+        data = self.take(n)
+        if self.take(2) != b"\r\n":
+            raise ValueError("a chunk without its end")
+        return data
+
+    def ends(self, timeout=10):
+        """Whether the peer closes, having sent nothing more."""
+        self.s.settimeout(timeout)
+        try:
+            while self.fill():
+                if self.rest:
+                    return False
+        except (TimeoutError, socket.timeout):
+            return False
+        return not self.rest
+
+    def close(self):
+        self.s.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Watch(threading.Thread):
+    """A watch over HTTP/1.1 on a thread: events with the times at which they came; `clean` when the last chunk ended it."""
+
+    def __init__(self, server, path, headers=(), start=True):
+        super().__init__(daemon=True)
+        self.raw, self.events, self.times = Raw(server, timeout=60), [], []
+        self.answer, self.clean, self.error = None, False, None
+        self.raw.head("GET", path + ("&" if "?" in path else "?") + "watch=true", headers)
+        self.answer = self.raw.read_head()
+        if self.answer.status != 200:
+            raise RuntimeError("watch: %d" % self.answer.status)
+        if start:
+            self.start()
+
+    def run(self):
+        pending = b""
+        try:
+            while True:
+                piece = self.raw.chunk()
+                if not piece:
+                    self.clean = not pending
+                    return
+                pending += piece
+                while b"\n" in pending:
+                    line, pending = pending.split(b"\n", 1)
+                    self.times.append(time.monotonic())
+                    self.events.append(json.loads(line))
+        except Exception as e:  # the test asks `clean`
+            self.error = e
+
+    def wait(self, n, timeout=10):
+        end = time.monotonic() + timeout
+        while len(self.events) < n:
+            if time.monotonic() > end or not self.is_alive() and len(self.events) < n:
+                raise AssertionError("%d events of %d came: %s %s" % (len(self.events), n, self.error, self.short()))
+            time.sleep(0.002)
+        return self.events
+
+    def short(self):
+        """["ADDED a", ...]"""
+        return ["%s %s" % (e["type"], e["object"].get("metadata", {}).get("name", "")) for e in self.events]
+
+    def close(self):
+        self.raw.s.shutdown(socket.SHUT_RDWR)
+        self.raw.close()
+
+
+class Curl:
+    """curl, for HTTP/2. None of it where curl has none."""
+
+    @staticmethod
+    def can():
+        path = shutil.which("curl")
+        return bool(path) and "HTTP2" in subprocess.run([path, "--version"], capture_output=True, text=True).stdout
+
+    @staticmethod
+    def args(server, path, *more):
+        return ["curl", "-sS", "--http2", "-k", "--max-time", "60", "-H", "Authorization: Bearer " + server.token, *more,
+                "https://127.0.0.1:%d%s" % (server.port, path)]
+
+    @staticmethod
+    def request(server, path, *more):
+        """(status, version, body)"""
+        p = subprocess.run(Curl.args(server, path, "-w", "\n%{http_code} %{http_version}", *more), capture_output=True)
+        body, _, last = p.stdout.rpartition(b"\n")
+        if p.returncode:
+            raise RuntimeError(p.stderr.decode())
+        status, version = last.decode().split(" ")
+        return int(status), version, body
+
+
+class Http2Watch(threading.Thread):
+    """A watch through curl over HTTP/2."""
+
+    def __init__(self, server, path):
+        super().__init__(daemon=True)
+        self.process = subprocess.Popen(Curl.args(server, path, "-N"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.events, self.times = [], []
+        self.start()
+
+    def run(self):
+        for line in self.process.stdout:
+            self.times.append(time.monotonic())
+            self.events.append(json.loads(line))
+
+    wait = Watch.wait
+    short = Watch.short
+    error = None
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        code = self.process.wait(20)
+        self.join(5)
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return code
+
+
+def configmap(name, data=None, **meta):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": dict(name=name, **meta), "data": data or {}}
+
+
+def metrics(server):
+    """The text of /metrics as {name{labels}: value}."""
+    status, _, body = server.get("/metrics")
+    assert status == 200, body
+    found = {}
+    for line in body.decode().splitlines():
+        if line and not line.startswith("#"):
+            key, value = line.rsplit(" ", 1)
+            found[key] = float(value)
+    return found
+
+
+def until(what, seconds=10, step=0.01):
+    """Waits until what() is true; gives its value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError("waited %s s in vain" % seconds)
+        time.sleep(step)
+
+
+def kubeconfig(path):
+    """What the kubeconfig names: {"server", "certificate-authority-data", ...}, decoded."""
+    found = {}
+    for key, value in re.findall(r"^\s*([\w-]+): (\S+)$", open(path).read(), re.M):
+        found[key] = base64.b64decode(value).decode() if key.endswith("-data") else value
+    return found
+
+
+def openssl(*args, cwd=None):
+    subprocess.run(["openssl", *args], check=True, capture_output=True, cwd=cwd)
+
+
+class Case(unittest.TestCase):
+    """Tests against the shared server, each in a namespace of its own; after each the server must be well."""
+
+    @property
+    def server(self):
+        return SHARED
+
+    def setUp(self):
+        self.ns = re.sub(r"[^a-z0-9]+", "-", self.id().split(".", 1)[-1].lower()).strip("-")[-60:].strip("-")
+        self.configmaps = CONFIGMAPS % self.ns
+        status, _, body = self.server.post("/api/v1/namespaces", {"metadata": {"name": self.ns}})
+        self.assertEqual(status, 201, body)
+
+    def tearDown(self):
+        self.assertIsNone(self.server.process.poll(), "the server ended")
+        status, _, body = self.server.get("/readyz")
+        self.assertEqual((status, body), (200, b"ok"))
+
+    def make(self, name, data=None, ns=None, **meta):
+        status, _, body = self.server.post(CONFIGMAPS % (ns or self.ns), configmap(name, data, **meta))
+        self.assertEqual(status, 201, body)
+        return body
+
+    def rev(self, obj):
+        return int(obj["metadata"]["resourceVersion"])
+
+    def assertStatus(self, answer, code, reason=None, message=None):
+        """The answer (a triple of Server.request, or an Answer) is a Status of that code whose message holds the words."""
+        status, body = (answer.status, answer.body) if isinstance(answer, Answer) else (answer[0], answer[2])
+        if isinstance(body, bytes):
+            try:
+                body = json.loads(body)
+            except ValueError:
+                self.fail("no Status: %s %r" % (status, body[:300]))
+        self.assertEqual(status, code, body)
+        self.assertEqual((body.get("kind"), body.get("apiVersion"), body.get("status"), body.get("code")),
+                         ("Status", "v1", "Failure", code), body)
+        if reason:
+            self.assertEqual(body.get("reason"), reason, body)
+        self.assertTrue(body.get("message"), body)
+        if message:
+            self.assertIn(message, body["message"])
+        return body
