@@ -20,13 +20,13 @@ static void check_schema(const yyjson_mut_val *v, struct context x, bool root,
 
 /* ---- keywords that are not supported ---- */
 
-static void check_unsupported(const yyjson_mut_val *v, struct context x, const struct path *at,
-                              struct causes *c)
+static void check_unsupported(const yyjson_mut_val *v, struct context x, uint64_t has,
+                              const struct path *at, struct causes *c)
 {
     static const struct str types[] = {{"array", 5},  {"boolean", 7}, {"integer", 7},
                                        {"number", 6}, {"object", 6},  {"string", 6}};
-    static const char *const keys[] = {"id",          "additionalItems", "patternProperties",
-                                       "definitions", "dependencies",    "$ref"};
+    static const uint8_t keys[] = {KW_ID,          KW_ADDITIONAL_ITEMS, KW_PATTERN_PROPERTIES,
+                                   KW_DEFINITIONS, KW_DEPENDENCIES,     KW_REF};
     struct str type = json_get_str(v, "type");
     bool known = !type.len;
     for (size_t i = 0; i < 6; i++) {
@@ -35,33 +35,36 @@ static void check_unsupported(const yyjson_mut_val *v, struct context x, const s
     if (!known) {
         causes_add_unsupported(c, AT(at, "type"), json_get(v, "type"), types, 6);
     }
-    if (check_get(v, "default") && x.no_defaults) {
-        causes_add(c, CAUSE_FORBIDDEN, AT(at, "default"), NULL, "must not be set %s",
-                   x.no_defaults);
-    }
-    for (size_t i = 0; i < 6; i++) {
-        struct str key = str_from(keys[i]);
-        if (!keyword_is_zero(keyword_find(key), check_get(v, keys[i]))) {
-            causes_add(c, CAUSE_FORBIDDEN, PATH_FIELD(at, key), NULL, "%s is not supported",
-                       keys[i]);
-        }
-    }
     if (str_is(type, "null")) {
         causes_add(c, CAUSE_FORBIDDEN, AT(at, "type"), NULL,
                    "type cannot be set to null, use nullable as an alternative");
+    }
+    if (!(has & ~KW_PLAIN)) {
+        return;
+    }
+    if (has & KW_BIT(DEFAULT) && x.no_defaults) {
+        causes_add(c, CAUSE_FORBIDDEN, AT(at, "default"), NULL, "must not be set %s",
+                   x.no_defaults);
+    }
+    for (size_t i = 0; i < sizeof(keys); i++) {
+        if (has >> keys[i] & 1) {
+            struct str key = keywords[keys[i]].name;
+            causes_add(c, CAUSE_FORBIDDEN, PATH_FIELD(at, key), NULL, "%.*s is not supported",
+                       STR_FMT(key));
+        }
     }
     if (yyjson_mut_is_arr(check_get(v, "items")) && check_count(v, "items")) {
         causes_add(c, CAUSE_FORBIDDEN, AT(at, "items"), NULL,
                    "items must be a schema object and not an array");
     }
-    if (x.in_meta && json_get_bool(v, "x-kubernetes-embedded-resource")) {
+    if (x.in_meta && has & KW_BIT(X_EMBEDDED_RESOURCE)) {
         causes_add(c, CAUSE_FORBIDDEN, AT(at, "x-kubernetes-embedded-resource"), NULL,
                    "must not be used inside of resource meta");
     }
-    if (json_get_bool(v, "uniqueItems")) {
-        causes_add(
-            c, CAUSE_FORBIDDEN, AT(at, "uniqueItems"), NULL,
-            "uniqueItems cannot be set to true since the runtime complexity becomes quadratic");
+    if (has & KW_BIT(UNIQUE_ITEMS)) {
+        causes_add(c, CAUSE_FORBIDDEN, AT(at, "uniqueItems"), NULL,
+                   "uniqueItems cannot be set to true since the runtime complexity becomes "
+                   "quadratic");
     }
 }
 
@@ -303,7 +306,11 @@ static void check_list_type(const yyjson_mut_val *v, const struct path *at, stru
 static void check_schema(const yyjson_mut_val *v, struct context x, bool root,
                          const struct path *at, struct causes *c)
 {
-    check_unsupported(v, x, at, c);
+    uint64_t has = keyword_mask(v);
+    check_unsupported(v, x, has, at, c);
+    if (!(has & ~KW_PLAIN)) {
+        return;
+    }
     check_children(v, x, root, at, c);
     yyjson_mut_val *preserve = check_get(v, "x-kubernetes-preserve-unknown-fields");
     if (yyjson_mut_is_false(preserve)) {
@@ -320,19 +327,25 @@ static void check_schema(const yyjson_mut_val *v, struct context x, bool root,
 /* Why v has no structural form at all; NULL: it has. */
 static const char *unsupported(const yyjson_mut_val *v)
 {
-    static const char *const keys[] = {
-        "id",           "$schema",         "$ref",       "patternProperties",
-        "dependencies", "additionalItems", "definitions"};
-    static const char *const words[] = {"OpenAPIV3Schema 'id' is not supported",
-                                        "OpenAPIV3Schema 'schema' is not supported",
-                                        "OpenAPIV3Schema '$ref' is not supported",
-                                        "OpenAPIV3Schema 'patternProperties' is not supported",
-                                        "OpenAPIV3Schema 'dependencies' is not supported",
-                                        "OpenAPIV3Schema 'additionalItems' is not supported",
-                                        "OpenAPIV3Schema 'definitions' is not supported"};
+    static const struct {
+        uint64_t bit;
+        const char *words;
+    } keys[] = {
+        {KW_BIT(ID), "OpenAPIV3Schema 'id' is not supported"},
+        {KW_BIT(DIALECT), "OpenAPIV3Schema 'schema' is not supported"},
+        {KW_BIT(REF), "OpenAPIV3Schema '$ref' is not supported"},
+        {KW_BIT(PATTERN_PROPERTIES), "OpenAPIV3Schema 'patternProperties' is not supported"},
+        {KW_BIT(DEPENDENCIES), "OpenAPIV3Schema 'dependencies' is not supported"},
+        {KW_BIT(ADDITIONAL_ITEMS), "OpenAPIV3Schema 'additionalItems' is not supported"},
+        {KW_BIT(DEFINITIONS), "OpenAPIV3Schema 'definitions' is not supported"},
+    };
+    uint64_t has = keyword_mask(v);
+    if (!(has & ~KW_PLAIN)) {
+        return NULL;
+    }
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-        if (!keyword_is_zero(keyword_find(str_from(keys[i])), json_get(v, keys[i]))) {
-            return words[i];
+        if (has & keys[i].bit) {
+            return keys[i].words;
         }
     }
     if (yyjson_mut_is_arr(check_get(v, "items"))) {
@@ -359,6 +372,23 @@ static const char *unsupported(const yyjson_mut_val *v)
     return why;
 }
 
+/* Whether a default stands where structural schemas may have one. */
+static bool has_defaults(const yyjson_mut_val *v)
+{
+    uint64_t has = keyword_mask(v);
+    if (!(has & ~KW_PLAIN) || has & KW_BIT(DEFAULT)) {
+        return has & KW_BIT(DEFAULT);
+    }
+    struct json_iter it = json_iter(has & KW_BIT(PROPERTIES) ? json_get(v, "properties") : NULL);
+    bool found = false;
+    while (!found && json_next(&it)) {
+        found = has_defaults(it.val);
+    }
+    return found || (has & KW_BIT(ITEMS) && has_defaults(json_get(v, "items"))) ||
+           (has & KW_BIT(ADDITIONAL_PROPERTIES) &&
+            has_defaults(json_get(v, "additionalProperties")));
+}
+
 void schema_check(yyjson_mut_val *root, const struct path *at, struct causes *c)
 {
     AUTO(err_finish) struct err err = {0};
@@ -378,7 +408,7 @@ void schema_check(yyjson_mut_val *root, const struct path *at, struct causes *c)
     bool builds = true;
     if (!why) {
         check_structural(root, at, c);
-        if (c->n == from) {
+        if (c->n == from && has_defaults(root)) {
             builds = check_defaults(root, at, c, &err);
         }
     }

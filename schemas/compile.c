@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "schemas/keyword.h"
 #include "schemas/schema_priv.h"
 
 struct compiler {
@@ -186,7 +187,22 @@ static int patterns_of(struct compiler *c, const yyjson_mut_val *v, const struct
     return format ? regex_of(c, str_from(format), &l->format) : 0;
 }
 
-static int limits_of(struct compiler *c, const yyjson_mut_val *v, unsigned depth,
+static void bounds_of(const yyjson_mut_val *v, struct schema_limits *l)
+{
+    l->min_length = get_limit(v, "minLength");
+    l->max_length = get_limit(v, "maxLength");
+    l->min_items = get_limit(v, "minItems");
+    l->max_items = get_limit(v, "maxItems");
+    l->min_properties = get_limit(v, "minProperties");
+    l->max_properties = get_limit(v, "maxProperties");
+    l->has_minimum = get_number(v, "minimum", &l->minimum);
+    l->has_maximum = get_number(v, "maximum", &l->maximum);
+    l->has_multiple_of = get_number(v, "multipleOf", &l->multiple_of);
+    l->exclusive_minimum = l->has_minimum && json_get_bool(v, "exclusiveMinimum");
+    l->exclusive_maximum = l->has_maximum && json_get_bool(v, "exclusiveMaximum");
+}
+
+static int limits_of(struct compiler *c, const yyjson_mut_val *v, uint64_t has, unsigned depth,
                      struct schema_node *n)
 {
     struct schema_limits l, none;
@@ -194,19 +210,11 @@ static int limits_of(struct compiler *c, const yyjson_mut_val *v, unsigned depth
     l.min_length = l.max_length = l.min_items = l.max_items = l.min_properties = l.max_properties =
         -1;
     memcpy(&none, &l, sizeof(l));
-    l.min_length = get_limit(v, "minLength");
-    l.max_length = get_limit(v, "maxLength");
-    l.min_items = get_limit(v, "minItems");
-    l.max_items = get_limit(v, "maxItems");
-    l.min_properties = get_limit(v, "minProperties");
-    l.max_properties = get_limit(v, "maxProperties");
-    l.has_minimum = get_number(v, "minimum", &l.minimum);
-    l.has_maximum = get_number(v, "maximum", &l.maximum);
-    l.has_multiple_of = get_number(v, "multipleOf", &l.multiple_of);
-    l.exclusive_minimum = l.has_minimum && json_get_bool(v, "exclusiveMinimum");
-    l.exclusive_maximum = l.has_maximum && json_get_bool(v, "exclusiveMaximum");
+    if (has & KW_LIMITS) {
+        bounds_of(v, &l);
+    }
     if (enums_of(c, json_get(v, "enum"), &l) < 0 || patterns_of(c, v, n, &l) < 0 ||
-        logic_of(c, v, depth, &l, &n->flags) < 0) {
+        (has & KW_LOGIC && logic_of(c, v, depth, &l, &n->flags) < 0)) {
         return ERR_INVALID;
     }
     if (memcmp(&l, &none, sizeof(l)) != 0) {
@@ -252,6 +260,15 @@ static enum schema_format format_of(struct compiler *c, const struct schema_node
                                           : FORMAT_NONE;
     }
     return FORMAT_NONE;
+}
+
+static void set_format(struct compiler *c, struct str format, struct schema_node *n)
+{
+    n->format = (uint8_t)format_of(c, n, format);
+    if (n->format) {
+        n->flags |= NODE_CHECKS;
+        n->format_text = intern_str(&c->in, format);
+    }
 }
 
 struct entry {
@@ -446,21 +463,27 @@ static const struct schema_node *compile_node(struct compiler *c, const yyjson_m
     }
     n.shape = HASH_START;
     n.flags = more_flags;
-    flags_of(v, &n);
+    uint64_t has = keyword_mask(v);
+    if (has & ~(KW_PLAIN & ~KW_BIT(NULLABLE))) {
+        flags_of(v, &n);
+    }
     n.kind = (uint8_t)kind_of(json_get_str(v, "type"));
     n.flags |= n.kind != KIND_ANY ? NODE_CHECKS : 0;
-    struct str format = json_get_str(v, "format");
-    n.format = (uint8_t)format_of(c, &n, format);
-    if (n.format) {
-        n.flags |= NODE_CHECKS;
-        n.format_text = intern_str(&c->in, format);
+    if (has & KW_BIT(FORMAT)) {
+        set_format(c, json_get_str(v, "format"), &n);
     }
-    n.required = strings_of(c, json_get(v, "required"), &n.n_required);
-    n.flags |= n.n_required ? NODE_CHECKS : 0;
-    yyjson_mut_val *fallback = json_get(v, "default");
-    n.fallback = fallback && !yyjson_mut_is_null(fallback) ? value_of(c, fallback) : NULL;
-    if (props_of(c, v, depth + 1, &n) < 0 || additional_of(c, v, depth + 1, &n) < 0 ||
-        items_of(c, v, depth + 1, &n) < 0 || limits_of(c, v, depth + 1, &n) < 0) {
+    if (has & KW_BIT(REQUIRED)) {
+        n.required = strings_of(c, json_get(v, "required"), &n.n_required);
+        n.flags |= n.n_required ? NODE_CHECKS : 0;
+    }
+    n.fallback = has & KW_BIT(DEFAULT) ? value_of(c, json_get(v, "default")) : NULL;
+    if (has & ~KW_PLAIN || n.n_required) {
+        if (props_of(c, v, depth + 1, &n) < 0 || additional_of(c, v, depth + 1, &n) < 0 ||
+            items_of(c, v, depth + 1, &n) < 0) {
+            return NULL;
+        }
+    }
+    if (has & (KW_LIMITS | KW_LOGIC | KW_BIT(FORMAT)) && limits_of(c, v, has, depth + 1, &n) < 0) {
         return NULL;
     }
     if (c->builtin) {

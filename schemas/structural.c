@@ -48,6 +48,17 @@ static void check_branches(const yyjson_mut_val *v, const char *key, bool skip_f
     }
 }
 
+static void check_pattern(const yyjson_mut_val *v, const struct path *at, struct causes *c)
+{
+    struct regex *r = NULL;
+    AUTO(err_finish) struct err err = {0};
+    if (regex_create(json_get_str(v, "pattern"), &r, &err) < 0) {
+        causes_add(c, CAUSE_INVALID, AT(at, "pattern"), json_get(v, "pattern"),
+                   "must be a valid regular expression, but isn't: %s", err_message(&err));
+    }
+    regex_unref(r);
+}
+
 static void check_values(const yyjson_mut_val *v, bool skip_any_of, bool skip_first_all_of,
                          const struct path *at, struct causes *c)
 {
@@ -59,14 +70,9 @@ static void check_values(const yyjson_mut_val *v, bool skip_any_of, bool skip_fi
     if (check_get(v, "not")) {
         check_nested(check_get(v, "not"), false, AT(at, "not"), c);
     }
-    struct str pattern = json_get_str(v, "pattern");
-    struct regex *r = NULL;
-    AUTO(err_finish) struct err err = {0};
-    if (pattern.len && regex_create(pattern, &r, &err) < 0) {
-        causes_add(c, CAUSE_INVALID, AT(at, "pattern"), json_get(v, "pattern"),
-                   "must be a valid regular expression, but isn't: %s", err_message(&err));
+    if (check_has_text(v, "pattern")) {
+        check_pattern(v, at, c);
     }
-    regex_unref(r);
 }
 
 /* What may not be said under a logical junctor. */
@@ -220,6 +226,14 @@ static void check_extensions(const yyjson_mut_val *v, const struct path *at, str
 static void check_node(const yyjson_mut_val *v, enum level level, const struct path *at,
                        struct causes *c)
 {
+    uint64_t has = keyword_mask(v);
+    if (!(has & ~KW_PLAIN) && level != LEVEL_ROOT && !str_is(json_get_str(v, "type"), "array")) {
+        if (has & KW_BIT(PATTERN)) {
+            check_pattern(v, at, c);
+        }
+        check_type(v, level, at, c);
+        return;
+    }
     yyjson_mut_val *items = check_get(v, "items"),
                    *additional = check_get(v, "additionalProperties");
     if (str_is(json_get_str(v, "type"), "array") && !items) {

@@ -91,7 +91,7 @@ static void test_decode(void **state)
 static void test_keywords(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < keyword_count; i++) {
+    for (size_t i = 0; i < KW_COUNT; i++) {
         assert_ptr_equal(keyword_find(keywords[i].name), &keywords[i]);
     }
     assert_null(keyword_find(STR("")));
