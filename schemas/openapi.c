@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "schemas/keyword.h"
 
 #define DOCS "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
 #define META_TYPE "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
@@ -47,6 +48,7 @@ struct view {
     const struct type_words *resource; /* apiVersion, kind and metadata are added; NULL: not */
     bool nested;                       /* under allOf, anyOf, oneOf or not */
     bool no_type, no_children, no_logic, unfold;
+    uint64_t has; /* keyword_mask of v */
 };
 
 static void put_schema(struct writer *w, const yyjson_mut_val *v, const struct type_words *resource,
@@ -80,7 +82,7 @@ static bool says_int_or_string(const yyjson_mut_val *v)
 static struct view view_of(const struct writer *w, const yyjson_mut_val *v,
                            const struct type_words *resource, bool nested)
 {
-    struct view s = {.v = v, .resource = resource, .nested = nested};
+    struct view s = {.v = v, .resource = resource, .nested = nested, .has = keyword_mask(v)};
     bool preserve = json_get_bool(v, "x-kubernetes-preserve-unknown-fields");
     struct str type = json_get_str(v, "type");
     if (w->form == OPENAPI_V2) {
@@ -110,6 +112,7 @@ enum part { PART_STRING, PART_BOOL, PART_NUMBER, PART_LIST, PART_ANY };
 struct part_name {
     const char *key;
     enum part part;
+    uint8_t index; /* enum keyword_index; KW_COUNT: only documents of built-ins have it */
 };
 
 /* Copies a keyword that goes out as it stands; empty ones are left out. */
@@ -140,45 +143,55 @@ static void put_part(struct writer *w, bool *first, const yyjson_mut_val *v,
     }
 }
 
-static void put_parts(struct writer *w, bool *first, const yyjson_mut_val *v,
+static void put_parts(struct writer *w, bool *first, const struct view *s,
                       const struct part_name *parts, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        put_part(w, first, v, &parts[i]);
+        if (parts[i].index == KW_COUNT || s->has >> parts[i].index & 1) {
+            put_part(w, first, s->v, &parts[i]);
+        }
     }
 }
 
-#define PUT_PARTS(w, first, v, parts)                                                              \
-    put_parts(w, first, v, parts, sizeof(parts) / sizeof(*(parts)))
+#define PUT_PARTS(w, first, s, parts)                                                              \
+    put_parts(w, first, s, parts, sizeof(parts) / sizeof(*(parts)))
 
 static void put_values(struct writer *w, bool *first, const struct view *s)
 {
-    static const struct part_name description[] = {{"description", PART_STRING}};
-    static const struct part_name type[] = {{"type", PART_STRING}};
-    static const struct part_name nullable[] = {{"nullable", PART_BOOL}};
-    static const struct part_name fallback[] = {{"default", PART_ANY}};
-    static const struct part_name names[] = {{"format", PART_STRING}, {"title", PART_STRING}};
+    static const struct part_name description[] = {{"description", PART_STRING, KW_DESCRIPTION}};
+    static const struct part_name type[] = {{"type", PART_STRING, KW_TYPE}};
+    static const struct part_name nullable[] = {{"nullable", PART_BOOL, KW_NULLABLE}};
+    static const struct part_name fallback[] = {{"default", PART_ANY, KW_DEFAULT}};
+    static const struct part_name names[] = {{"format", PART_STRING, KW_FORMAT},
+                                             {"title", PART_STRING, KW_TITLE}};
     static const struct part_name limits[] = {
-        {"maximum", PART_NUMBER},       {"exclusiveMaximum", PART_BOOL},
-        {"minimum", PART_NUMBER},       {"exclusiveMinimum", PART_BOOL},
-        {"maxLength", PART_NUMBER},     {"minLength", PART_NUMBER},
-        {"pattern", PART_STRING},       {"maxItems", PART_NUMBER},
-        {"minItems", PART_NUMBER},      {"uniqueItems", PART_BOOL},
-        {"multipleOf", PART_NUMBER},    {"enum", PART_LIST},
-        {"maxProperties", PART_NUMBER}, {"minProperties", PART_NUMBER},
+        {"maximum", PART_NUMBER, KW_MAXIMUM},
+        {"exclusiveMaximum", PART_BOOL, KW_EXCLUSIVE_MAXIMUM},
+        {"minimum", PART_NUMBER, KW_MINIMUM},
+        {"exclusiveMinimum", PART_BOOL, KW_EXCLUSIVE_MINIMUM},
+        {"maxLength", PART_NUMBER, KW_MAX_LENGTH},
+        {"minLength", PART_NUMBER, KW_MIN_LENGTH},
+        {"pattern", PART_STRING, KW_PATTERN},
+        {"maxItems", PART_NUMBER, KW_MAX_ITEMS},
+        {"minItems", PART_NUMBER, KW_MIN_ITEMS},
+        {"uniqueItems", PART_BOOL, KW_UNIQUE_ITEMS},
+        {"multipleOf", PART_NUMBER, KW_MULTIPLE_OF},
+        {"enum", PART_LIST, KW_ENUM},
+        {"maxProperties", PART_NUMBER, KW_MAX_PROPERTIES},
+        {"minProperties", PART_NUMBER, KW_MIN_PROPERTIES},
     };
-    PUT_PARTS(w, first, s->v, description);
+    PUT_PARTS(w, first, s, description);
     if (!s->no_type) {
-        PUT_PARTS(w, first, s->v, type);
+        PUT_PARTS(w, first, s, type);
     }
     if (w->form == OPENAPI_V3) {
-        PUT_PARTS(w, first, s->v, nullable);
+        PUT_PARTS(w, first, s, nullable);
     }
-    PUT_PARTS(w, first, s->v, names);
+    PUT_PARTS(w, first, s, names);
     if (w->form == OPENAPI_V3) {
-        PUT_PARTS(w, first, s->v, fallback); /* the v2 document carries no defaults */
+        PUT_PARTS(w, first, s, fallback); /* the v2 document carries no defaults */
     }
-    PUT_PARTS(w, first, s->v, limits);
+    PUT_PARTS(w, first, s, limits);
 }
 
 /* ---- required ---- */
@@ -371,25 +384,27 @@ static void put_children(struct writer *w, bool *first, const struct view *s, un
 static void put_inner(struct writer *w, bool *first, const struct view *s, unsigned depth)
 {
     static const struct part_name rest[] = {
-        {"externalDocs", PART_ANY},
-        {"example", PART_ANY},
-        {"x-kubernetes-embedded-resource", PART_BOOL},
-        {"x-kubernetes-int-or-string", PART_BOOL},
-        {"x-kubernetes-list-map-keys", PART_LIST},
-        {"x-kubernetes-list-type", PART_STRING},
-        {"x-kubernetes-map-type", PART_STRING},
-        {"x-kubernetes-patch-merge-key", PART_STRING},
-        {"x-kubernetes-patch-strategy", PART_STRING},
-        {"x-kubernetes-preserve-unknown-fields", PART_BOOL},
-        {"x-kubernetes-validations", PART_LIST},
+        {"externalDocs", PART_ANY, KW_EXTERNAL_DOCS},
+        {"example", PART_ANY, KW_EXAMPLE},
+        {"x-kubernetes-embedded-resource", PART_BOOL, KW_X_EMBEDDED_RESOURCE},
+        {"x-kubernetes-int-or-string", PART_BOOL, KW_X_INT_OR_STRING},
+        {"x-kubernetes-list-map-keys", PART_LIST, KW_X_LIST_MAP_KEYS},
+        {"x-kubernetes-list-type", PART_STRING, KW_X_LIST_TYPE},
+        {"x-kubernetes-map-type", PART_STRING, KW_X_MAP_TYPE},
+        {"x-kubernetes-patch-merge-key", PART_STRING, KW_COUNT},
+        {"x-kubernetes-patch-strategy", PART_STRING, KW_COUNT},
+        {"x-kubernetes-preserve-unknown-fields", PART_BOOL, KW_X_PRESERVE_UNKNOWN_FIELDS},
+        {"x-kubernetes-validations", PART_LIST, KW_X_VALIDATIONS},
     };
     if (depth > LIMIT_SCHEMA_DEPTH) {
         return;
     }
     put_values(w, first, s);
-    put_required(w, first, s);
-    put_children(w, first, s, depth + 1);
-    PUT_PARTS(w, first, s->v, rest);
+    if (s->has & ~(KW_PLAIN & ~KW_BIT(REQUIRED)) || s->resource) {
+        put_required(w, first, s);
+        put_children(w, first, s, depth + 1);
+    }
+    PUT_PARTS(w, first, s, rest);
 }
 
 static void put_schema(struct writer *w, const yyjson_mut_val *v, const struct type_words *resource,
