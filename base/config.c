@@ -286,7 +286,7 @@ static int read_flags(struct config *c, int argc, char *const *argv, const char 
                       struct err *err)
 {
     bool fresh[N_OPTIONS] = {false}; /* lists: the first flag replaces what the file had */
-    struct flag f;
+    struct flag f = {0};
     for (int at = 1; at < argc;) {
         int r = flag_read(argc, argv, &at, &f, err);
         if (r == 0 && f.option == N_OPTIONS) {
