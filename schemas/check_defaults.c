@@ -64,14 +64,14 @@ static void check_one(const struct schema_node *n, yyjson_mut_val *value, const 
                       const struct path *at, struct causes *c)
 {
     const struct path *there = PATH_FIELD(at, STR("default"));
+    if (!within) {
+        check_pruned(n, value, there, c); /* told beside what follows */
+    }
     size_t before = c->n;
     if (within) {
         check_in_meta(value, within, there, c);
     } else {
-        check_pruned(n, value, there, c);
-        size_t pruned = c->n;
         embedded_report(n, value, there, c);
-        before = c->n > pruned ? before : c->n;
     }
     if (c->n == before) {
         node_validate(n, value, NULL, there, c);

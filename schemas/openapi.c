@@ -261,7 +261,7 @@ static void put_branches(struct writer *w, bool *first, const struct view *s, co
         buf_addc(w->b, '}');
     }
     bool comma = wrap;
-    struct json_iter it = json_iter(list);
+    struct json_iter it = json_iter(yyjson_mut_is_arr(list) ? list : NULL);
     while (json_next(&it)) {
         if (comma) {
             buf_addc(w->b, ',');
@@ -327,6 +327,7 @@ static void put_properties(struct writer *w, bool *first, const struct view *s, 
 {
     static const struct str implied[] = {{"apiVersion", 10}, {"kind", 4}, {"metadata", 8}};
     yyjson_mut_val *properties = s->no_children ? NULL : json_get(s->v, "properties");
+    properties = yyjson_mut_is_obj(properties) ? properties : NULL;
     size_t n = 0;
     AUTO_FREE struct property *list =
         alloc_zero((yyjson_mut_obj_size(properties) + 3) * sizeof(*list));

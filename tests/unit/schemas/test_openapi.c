@@ -129,6 +129,29 @@ static void test_embedded(void **state)
     assert_int_equal(yyjson_mut_obj_size(json_path(v, "properties", "p", "properties", NULL)), 3);
 }
 
+/* Documents that schema_check would refuse do no harm. */
+static void test_odd(void **state)
+{
+    (void)state;
+    static const char *const odd[] = {
+        "5",
+        "[]",
+        "{'properties':[null,1]}",
+        "{'properties':{'a':5}}",
+        "{'items':[{}]}",
+        "{'anyOf':{'a':1}}",
+        "{'required':{'a':1}}",
+        "{'required':[1]}",
+        "{'additionalProperties':'x'}",
+        "{'allOf':[5]}",
+        "{'not':[]}",
+    };
+    for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+        assert_true(yyjson_mut_is_obj(published(OPENAPI_V3, odd[i])));
+        assert_true(yyjson_mut_is_obj(published(OPENAPI_V2, odd[i])));
+    }
+}
+
 /* The same bytes whatever the order of the document: hashes are made of them. */
 static void test_stable(void **state)
 {
@@ -166,8 +189,8 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_properties), TEST(test_root),  TEST(test_embedded),
-        TEST(test_stable),     TEST(test_names),
+        TEST(test_properties), TEST(test_root), TEST(test_embedded),
+        TEST(test_stable),     TEST(test_odd),  TEST(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
