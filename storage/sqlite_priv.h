@@ -135,9 +135,8 @@ enum {
     SQ_READER_KIB = 512, /* page cache of each */
     SQ_WRITER_KIB = 2048,
     SQ_WAL_FRAMES = 2000, /* a checkpoint is made when the log has so many pages */
-    SQ_TRIM_MS =
-        5000, /* memory is given back so long after a commit, and again while there is reading */
-    SQ_BUSY_MS = 10000, /* how long to wait for what another program locked */
+    SQ_TRIM_MS = 2000,    /* memory is given back so often while there are commits or reading */
+    SQ_BUSY_MS = 10000,   /* how long to wait for what another program locked */
 };
 
 struct sqlite_index {
