@@ -10,6 +10,7 @@
 #include "controllers/conditions.h"
 #include "controllers/manager.h"
 #include "controllers/purge.h"
+#include "resources/engine.h"
 #include "services/wire.gen.h"
 
 #define FINALIZER "customresourcecleanup.apiextensions.k8s.io"
@@ -19,6 +20,7 @@
 struct definition_controller {
     struct client *client;
     struct metrics *metrics;
+    struct registry *registry;
 };
 
 static struct client_ref definition_ref(struct str name, const char *subresource)
@@ -54,6 +56,18 @@ static int report(struct reconcile *r, yyjson_mut_doc **crd, bool going_on, cons
     return client_update(r->client, &ref, (*crd)->root, NULL, r->arena, crd, err);
 }
 
+/* Whether the objects of that name are the definition's: one whose names were never accepted has none, and the type that has the
+ * names is another definition's or the server's own. */
+static bool owns_objects(const struct definition_controller *c, const yyjson_mut_val *crd)
+{
+    struct registry_snapshot *types = registry_ref(c->registry);
+    struct str group = json_str(json_path(crd, "spec", "group", NULL)), plural = json_str(json_path(crd, "spec", "names", "plural", NULL));
+    const struct type *t = registry_find(types, group, plural);
+    bool owns = t && t->custom && str_eq(t->uid, json_str(json_path(crd, "metadata", "uid", NULL)));
+    registry_snapshot_unref(types);
+    return owns;
+}
+
 static int delete_objects(struct reconcile *r, const yyjson_mut_val *crd, struct purge_left *left, struct err *err)
 {
     const yyjson_mut_val *spec = json_get(crd, "spec");
@@ -61,8 +75,7 @@ static int delete_objects(struct reconcile *r, const yyjson_mut_val *crd, struct
         .group = json_get_str(spec, "group"),
         .resource = json_str(json_path(spec, "names", "plural", NULL)),
     };
-    int code = purge(r->client, &ref, r->arena, left, err);
-    return code == ERR_NOT_FOUND ? 0 : code; /* it was never served */
+    return owns_objects(r->self, crd) ? purge(r->client, &ref, r->arena, left, err) : 0;
 }
 
 static int let_go(struct reconcile *r, yyjson_mut_doc *crd, struct err *err)
@@ -116,7 +129,7 @@ int definition_controller_provide(const struct definition_controller_deps *d, st
 {
     (void)err;
     struct definition_controller *c = ALLOC(struct definition_controller);
-    *c = (struct definition_controller){.client = d->client, .metrics = d->metrics};
+    *c = (struct definition_controller){.client = d->client, .metrics = d->metrics, .registry = engine_registry(d->engine)};
     *ret = c;
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "tests/unit/services/fixture.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "services/definitions/definitions.h"
@@ -44,7 +45,7 @@ static yyjson_mut_val *apply(struct world *w, const char *plural, const char *na
     return must(w, CRD(w, VERB_CREATE, .body = definition(w, plural, names)));
 }
 
-static void sync(struct world *w)
+static void settle(struct world *w)
 {
     struct err err = {0};
     if (definitions_sync(w->wire->definitions, &err) < 0) {
@@ -97,7 +98,7 @@ static void test_status_follows(void **state)
 {
     struct world *w = *state;
     apply(w, "widgets", "'kind':'Widget','shortNames':['wd'],'categories':['all']");
-    sync(w);
+    settle(w);
     yyjson_mut_val *v = get(w, "widgets.example.com");
     assert_string_equal(condition(w, v, "NamesAccepted"), "True NoConflicts");
     assert_string_equal(condition(w, v, "Established"), "True InitialNamesAccepted");
@@ -105,7 +106,7 @@ static void test_status_follows(void **state)
                            json_path(v, "spec", "names", NULL)));
     assert_at(w, v, "metadata/generation", "1");
     const char *rv = at(w, v, "metadata/resourceVersion");
-    sync(w);
+    settle(w);
     assert_at(w, get(w, "widgets.example.com"), "metadata/resourceVersion", rv);
 }
 
@@ -121,7 +122,7 @@ static void test_change_applies(void **state)
 {
     struct world *w = *state;
     apply(w, "widgets", "'kind':'Widget'");
-    sync(w);
+    settle(w);
     must(w, CRD(w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_JSON,
                 .body = "[{'op':'add','path':'/spec/versions/0/schema/openAPIV3Schema/properties/"
                         "spec/properties/size/maximum','value':10}]"));
@@ -139,7 +140,7 @@ static void test_stored_versions(void **state)
 {
     struct world *w = *state;
     apply(w, "widgets", "'kind':'Widget'");
-    sync(w);
+    settle(w);
     yyjson_mut_val *v = must(
         w, CRD(w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_JSON,
                .body = "[{'op':'add','path':'/spec/versions/-','value':{'name':'v2','served':"
@@ -165,7 +166,7 @@ static void test_immutable(void **state)
     must(w, CRD(w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_MERGE,
                 .body = "{'spec':{'names':{'kind':'Gadget','listKind':'GadgetList','singular':"
                         "'gadget'}}}"));
-    sync(w);
+    settle(w);
     struct outcome o = CRD(w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_MERGE,
                            .body = "{'spec':{'scope':'Cluster','group':'x.com','names':{'kind':"
                                    "'Widget','plural':'others'}}}");
@@ -183,7 +184,7 @@ static void test_kind_conflict(void **state)
     apply(w, "widgets", "'kind':'Widget'");
     apply(w, "wudgets", "'kind':'Widget','singular':'wudget','listKind':'WudgetList'");
     assert_null(find_type(w, "example.com", "wudgets"));
-    sync(w);
+    settle(w);
     yyjson_mut_val *v = get(w, "wudgets.example.com");
     assert_string_equal(condition(w, v, "NamesAccepted"), "False KindConflict");
     assert_string_equal(condition(w, v, "Established"), "False NotAccepted");
@@ -196,7 +197,7 @@ static void test_kind_conflict(void **state)
     must(w, CRD(w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_MERGE,
                 .body = "{'metadata':{'finalizers':null}}"));
     assert_null(find_type(w, "example.com", "widgets"));
-    sync(w);
+    settle(w);
     struct type *t = find_type(w, "example.com", "wudgets");
     assert_non_null(t);
     type_unref(t);
@@ -210,10 +211,10 @@ static void test_short_name_conflict(void **state)
     struct world *w = *state;
     apply(w, "widgets", "'kind':'Widget','shortNames':['x']");
     apply(w, "gadgets", "'kind':'Gadget'");
-    sync(w);
+    settle(w);
     must(w, CRD(w, VERB_PATCH, .name = "gadgets.example.com", .patch = PATCH_MERGE,
                 .body = "{'spec':{'names':{'shortNames':['x','y']}}}"));
-    sync(w);
+    settle(w);
     yyjson_mut_val *v = get(w, "gadgets.example.com");
     assert_string_equal(condition(w, v, "NamesAccepted"), "False ShortNamesConflict");
     assert_string_equal(condition(w, v, "Established"), "True InitialNamesAccepted");
@@ -223,7 +224,7 @@ static void test_short_name_conflict(void **state)
     type_unref(t);
     must(w, CRD(w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_MERGE,
                 .body = "{'spec':{'names':{'shortNames':null}}}"));
-    sync(w);
+    settle(w);
     v = get(w, "gadgets.example.com");
     assert_string_equal(condition(w, v, "NamesAccepted"), "True NoConflicts");
     t = find_type(w, "example.com", "gadgets");
@@ -231,18 +232,19 @@ static void test_short_name_conflict(void **state)
     type_unref(t);
 }
 
+#define LEASES                                                                                     \
+    "{'metadata':{'name':'leases.coordination.k8s.io','annotations':{'api-approved.kubernetes.io'" \
+    ":"                                                                                            \
+    "'unapproved, a test'}},'spec':{'group':'coordination.k8s.io','scope':'Namespaced','names':{"  \
+    "'plural':'leases','kind':'Lease'},'versions':[{'name':'v1','served':true,'storage':"          \
+    "true," SCHEMA "}]}}"
+
 /* What the server ships is not replaced by a definition of the same name. */
 static void test_builtin_is_safe(void **state)
 {
     struct world *w = *state;
-    must(w,
-         CRD(w, VERB_CREATE,
-             .body = "{'metadata':{'name':'leases.coordination.k8s.io','annotations':{"
-                     "'api-approved.kubernetes.io':'unapproved, a test'}},'spec':{'group':"
-                     "'coordination.k8s.io','scope':'Namespaced','names':{'plural':'leases',"
-                     "'kind':'Lease'},'versions':[{'name':'v1','served':true,'storage':true," SCHEMA
-                     "}]}}"));
-    sync(w);
+    must(w, CRD(w, VERB_CREATE, .body = LEASES));
+    settle(w);
     struct type *t = find_type(w, "coordination.k8s.io", "leases");
     assert_false(t->custom);
     type_unref(t);
@@ -264,7 +266,7 @@ static void test_delete(void **state)
 {
     struct world *w = *state;
     apply(w, "widgets", "'kind':'Widget'");
-    sync(w);
+    settle(w);
     yyjson_mut_val *v = must(w, CRD(w, VERB_DELETE, .name = "widgets.example.com"));
     assert_at(w, v, "metadata/finalizers", "[\"" DEFINITIONS_FINALIZER "\"]");
     assert_string_not_equal(at(w, v, "metadata/deletionTimestamp"), "");
@@ -282,11 +284,47 @@ static void test_delete(void **state)
                 .body = "{'metadata':{'finalizers':null}}"));
     assert_int_equal(CRD(w, VERB_GET, .name = "widgets.example.com").http, 404);
     assert_null(find_type(w, "example.com", "widgets"));
-    sync(w);
+    settle(w);
     apply(w, "widgets", "'kind':'Widget'"); /* anew, at once */
     must(w, WIDGETS(w, VERB_CREATE,
                     .body = "{'apiVersion':'example.com/v1','kind':'Widget',"
                             "'metadata':{'name':'a'}}"));
+}
+
+/* Waits until the definition is gone, which the background services see to. */
+static void wait_gone(struct world *w, const char *name)
+{
+    for (int i = 0; CRD(w, VERB_GET, .name = name).http != 404; i++) {
+        assert_true(i < 1000);
+        usleep(10000);
+    }
+}
+
+/* A definition that asks for the names of what the server ships takes nothing with it when it goes;
+ * one of its own takes its objects, even where its status was not written yet. */
+static void test_delete_takes_its_own(void **state)
+{
+    struct world *w = *state;
+    struct background table[WIRE_BACKGROUNDS + 1];
+    struct store_range r = {.prefix = STR("/registry/example.com/widgets/")};
+    int64_t left = -1;
+    must(w, ASK(w, .verb = VERB_CREATE, .group = "coordination.k8s.io", .resource = "leases",
+                .ns = "default", .body = "{'metadata':{'name':'l'}}"));
+    must(w, CRD(w, VERB_CREATE, .body = LEASES));
+    apply(w, "widgets", "'kind':'Widget'");
+    must(w, WIDGETS(w, VERB_CREATE,
+                    .body = "{'apiVersion':'example.com/v1','kind':'Widget',"
+                            "'metadata':{'name':'a'}}"));
+    must(w, CRD(w, VERB_DELETE, .name = "leases.coordination.k8s.io"));
+    must(w, CRD(w, VERB_DELETE, .name = "widgets.example.com"));
+    struct supervisor *s = supervisor_start(&w->config, table, wire_backgrounds(w->wire, table));
+    wait_gone(w, "leases.coordination.k8s.io");
+    wait_gone(w, "widgets.example.com");
+    supervisor_stop(s);
+    must(w, ASK(w, .verb = VERB_GET, .group = "coordination.k8s.io", .resource = "leases",
+                .ns = "default", .name = "l"));
+    assert_int_equal(store_count(w->wire->store, &r, &left, NULL), 0);
+    assert_int_equal(left, 0);
 }
 
 /* ---- the start ---- */
@@ -305,7 +343,7 @@ static void test_restart(void **state)
     world_prepare(&w, "sqlite");
     world_wire(&w);
     apply(&w, "widgets", "'kind':'Widget'");
-    sync(&w);
+    settle(&w);
     apply(&w, "wudgets", "'kind':'Widget','listKind':'WudgetList'");
     apply(&w, "gadgets", "'kind':'Gadget'"); /* their statuses were never written */
     apply(&w, "things", "'kind':'Thing'");
@@ -327,7 +365,7 @@ static void test_restart(void **state)
     assert_true(t->terminating);
     type_unref(t);
     assert_null(find_type(&w, "example.com", "wudgets"));
-    sync(&w);
+    settle(&w);
     assert_string_equal(condition(&w, get(&w, "gadgets.example.com"), "Established"),
                         "True InitialNamesAccepted");
     assert_string_equal(condition(&w, get(&w, "wudgets.example.com"), "NamesAccepted"),
@@ -397,7 +435,7 @@ static void test_files_again(void **state)
     w.config.store = alloc_strdup("sqlite");
     write_text(&w, "a.yaml", YAML("widgets", "Widget", ""));
     world_wire(&w);
-    sync(&w);
+    settle(&w);
     must(&w, CRD(&w, VERB_PATCH, .name = "widgets.example.com", .patch = PATCH_MERGE,
                  .body = "{'metadata':{'labels':{'by':'hand'}}}"));
     const char *rv = at(&w, get(&w, "widgets.example.com"), "metadata/resourceVersion");
@@ -447,6 +485,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_short_name_conflict, setup, teardown),
         cmocka_unit_test_setup_teardown(test_builtin_is_safe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_delete, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_delete_takes_its_own, setup, teardown),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_files_again),
