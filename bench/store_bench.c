@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Measures a store: creates, replaces, gets and ranges, with process CPU time beside wall time.
  *
- *   store_bench sqlite DIR | memory   [keys] [value bytes] */
+ *   cc -O2 -D_GNU_SOURCE -I. bench/store_bench.c BUILD/libstorage.a BUILD/libbase.a -lsqlite3
+ * -lyyjson -lcrypto \ -luuid -pthread -o store_bench store_bench sqlite DIR | memory   [keys]
+ * [value bytes] */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,7 +209,6 @@ int main(int argc, char **argv)
     memset(value->data, 'x', bytes);
     struct store_stats st;
     store_stats(s, &st);
-    int64_t first = st.revision;
     if (!st.keys) {
         write_all(s, "create", keys, keys, 16, value, false);
     }
@@ -232,13 +233,12 @@ int main(int argc, char **argv)
     c = clocks_start();
     store_compact(s, store_revision(s), NULL);
     store_stats(s, &st);
-    printf("disk %.1f MB, %.1f free; commits %llu, transactions %llu, largest batch %llu, %zu events\n",
-           (double)st.bytes_disk / 1e6, (double)st.bytes_free / 1e6,
-           (unsigned long long)st.commits, (unsigned long long)st.transactions,
-           (unsigned long long)st.batch_max, events);
+    printf("disk %.1f MB, %.1f free; commits %llu, transactions %llu, largest batch %llu, %zu "
+           "events\n",
+           (double)st.bytes_disk / 1e6, (double)st.bytes_free / 1e6, (unsigned long long)st.commits,
+           (unsigned long long)st.transactions, (unsigned long long)st.batch_max, events);
     status();
     blob_unref(value);
-    (void)first;
     store_close(s);
     return 0;
 }
