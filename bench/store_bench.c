@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Measures a store: creates, replaces, gets and ranges, with process CPU time beside wall time.
  *
- *   cc -O2 -D_GNU_SOURCE -I. bench/store_bench.c BUILD/libstorage.a BUILD/libbase.a -lsqlite3
- * -lyyjson -lcrypto \ -luuid -pthread -o store_bench store_bench sqlite DIR | memory   [keys]
- * [value bytes] */
+ * Build: cc -O2 -D_GNU_SOURCE -I. bench/store_bench.c B/libstorage.a B/libbase.a
+ *        -lsqlite3 -lyyjson -lcrypto -luuid -pthread -o store_bench
+ *
+ * Use: store_bench sqlite DIR | memory   [keys] [value bytes]
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
