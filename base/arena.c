@@ -23,11 +23,8 @@ static size_t round_up(size_t n)
     return (n + ALIGN - 1) & ~(ALIGN - 1);
 }
 
-static void chunk_add(struct arena *a, size_t need)
+static void chunk_take(struct arena *a, size_t size)
 {
-    size_t size = a->chunks ? a->chunks->size * 2 : CHUNK_MIN;
-    size = size < CHUNK_MAX ? size : CHUNK_MAX;
-    size = size > need ? size : need;
     struct arena_chunk *c = alloc_bytes(round_up(sizeof(*c)) + size);
     c->size = size;
     c->next = a->chunks;
@@ -35,6 +32,14 @@ static void chunk_add(struct arena *a, size_t need)
     a->at = (char *)c + round_up(sizeof(*c));
     a->end = a->at + size;
     a->total += size;
+}
+
+static void chunk_add(struct arena *a, size_t need)
+{
+    size_t size = a->chunks ? a->chunks->size * 2 : 0;
+    size = size > CHUNK_MIN ? size : CHUNK_MIN;
+    size = size < CHUNK_MAX ? size : CHUNK_MAX;
+    chunk_take(a, size > need ? size : need);
 }
 
 static void *alc_malloc(void *ctx, size_t n)
@@ -70,7 +75,7 @@ void arena_init(struct arena *a, size_t first)
     *a = (struct arena){0};
     a->alc = (yyjson_alc){alc_malloc, alc_realloc, alc_free, a};
     if (first) {
-        chunk_add(a, round_up(first));
+        chunk_take(a, round_up(first));
     }
 }
 

@@ -8,6 +8,7 @@
 #include "resources/watch_priv.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 enum { POOL_THREADS = 4, LOOP_BODY_BYTES = 64 * 1024 };
 
@@ -41,11 +42,21 @@ struct engine *engine_create(const struct engine_options *o)
     return e;
 }
 
+/* What is under way comes to its end: the store and the pool still work. */
+static void drain(struct engine *e)
+{
+    const struct timespec step = {.tv_nsec = 200000};
+    while (atomic_load_explicit(&e->flying, memory_order_acquire)) {
+        nanosleep(&step, NULL);
+    }
+}
+
 void engine_destroy(struct engine *e)
 {
     if (!e) {
         return;
     }
+    drain(e);
     pool_destroy(e->pool);
     watch_hub_destroy(e->watches);
     for (size_t i = 0; i < ENGINE_GATES; i++) {
@@ -87,9 +98,9 @@ struct metrics *engine_metrics(struct engine *e)
 
 /* ---- operations ---- */
 
+/* Of an op that has begun. */
 static void start(struct op *op, struct waiter *waiter)
 {
-    op_ref(op);
     int rc = op_check_verb(op, &op->err);
     if (rc) {
         op_finish(op, rc);
@@ -120,20 +131,19 @@ static void start(struct op *op, struct waiter *waiter)
 void engine_start(struct engine *e, struct op *op)
 {
     op->engine = e;
+    op_begin(op);
     start(op, NULL);
 }
 
 static void run_task(struct pool_task *t)
 {
-    struct op *op = (struct op *)((char *)t - offsetof(struct op, task));
-    start(op, NULL);
-    op_unref(op);
+    start((struct op *)((char *)t - offsetof(struct op, task)), NULL);
 }
 
 void engine_start_on_pool(struct engine *e, struct op *op)
 {
     op->engine = e;
-    op_ref(op);
+    op_begin(op);
     op->task.run = run_task;
     if (!pool_submit(e->pool, &op->task, false)) {
         op_finish(op, err_set(&op->err, ERR_TOO_MANY,
@@ -170,6 +180,7 @@ int engine_run(struct engine *e, struct op *op)
     op->engine = e;
     op->done = wake_waiter;
     op->done_arg = &w;
+    op_begin(op);
     start(op, &w);
     pthread_mutex_lock(&w.lock);
     while (!w.done) {

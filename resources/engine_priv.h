@@ -31,6 +31,7 @@ struct engine {
     struct admission_plugin *plugins; /* by order */
     size_t n_plugins, cap_plugins;
     struct gate gates[ENGINE_GATES];
+    _Atomic size_t flying;                     /* operations begun and not ended */
     struct metric *writes, *refused, *retries; /* NULL without metrics */
 };
 
@@ -91,6 +92,8 @@ struct write {
 };
 
 /* ---- op.c, engine.c ---- */
+/* Takes the engine's reference to an op that begins. */
+void op_begin(struct op *op);
 /* Ends the op with op->err (code set) or successfully, and gives the engine's reference back. */
 void op_finish(struct op *op, int code);
 /* Reads the text of a resourceVersion: digits, at most 2^63-1. NULL, or what strconv.ParseUint

@@ -48,13 +48,21 @@ void op_set_type(struct op *op, struct type *t, const struct type_version *v)
     type_unref(old);
 }
 
+void op_begin(struct op *op)
+{
+    atomic_fetch_add_explicit(&op->engine->flying, 1, memory_order_relaxed);
+    op_ref(op);
+}
+
 void op_finish(struct op *op, int code)
 {
+    struct engine *e = op->engine;
     op->code = code;
     if (op->done) {
         op->done(op, op->done_arg);
     }
     op_unref(op);
+    atomic_fetch_sub_explicit(&e->flying, 1, memory_order_release);
 }
 
 const char *op_parse_rv(struct str text, int64_t *ret)

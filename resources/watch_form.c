@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "resources/watch_priv.h"
 
-enum { LABELS_CHUNK = 256 };
+enum { LABELS_CHUNK = 1024 };
 
 /* ---- entries ---- */
 
@@ -88,7 +88,7 @@ bool watch_in_scope(const struct watcher *w, struct str key)
     return w->exact ? str_eq(key, w->prefix) : str_starts(key, w->prefix);
 }
 
-static yyjson_mut_val *labels_of(struct arena *a, const struct blob *b)
+static yyjson_mut_val *labels_of(yyjson_mut_doc *into, const struct blob *b)
 {
     struct arena scratch;
     arena_init(&scratch, 0);
@@ -97,7 +97,7 @@ static yyjson_mut_val *labels_of(struct arena *a, const struct blob *b)
     if (b && !json_read_own(&scratch, blob_str(b), &d, NULL)) {
         yyjson_mut_val *obj = yyjson_mut_doc_get_root(d);
         labels = json_get(metadata_of(obj), "labels");
-        labels = labels ? json_copy(json_doc(a), labels) : NULL;
+        labels = labels ? json_copy(into, labels) : NULL;
     }
     arena_finish(&scratch);
     return labels;
@@ -119,8 +119,9 @@ static struct watch_parsed *parse(struct watcher *w, struct watch_entry *e, bool
     arena_init(&p->arena, LABELS_CHUNK);
     p->type = type_ref(w->type);
     if (labels_only) {
-        p->now = labels_of(&p->arena, e->value);
-        p->was = labels_of(&p->arena, e->prev);
+        yyjson_mut_doc *d = json_doc(&p->arena);
+        p->now = labels_of(d, e->value);
+        p->was = labels_of(d, e->prev);
     } else {
         p->version = w->version;
         p->now = whole_of(p, e->value, e->rev, e->stamp);

@@ -991,6 +991,39 @@ static void test_race_async(void **state)
     assert_int_equal(yyjson_mut_obj_size(json_path(o, "metadata", "labels", NULL)), 300);
 }
 
+static void count_landed(struct op *op, void *arg)
+{
+    atomic_fetch_add((_Atomic int *)arg, 1);
+    op_unref(op);
+}
+
+/* An engine is not destroyed under its operations: all of them end first. */
+static void test_destroy_drains(void **state)
+{
+    (void)state;
+    _Atomic int landed = 0;
+    for (int i = 0; i < 200; i++) {
+        char body[128];
+        snprintf(body, sizeof(body), "{'metadata':{'name':'n%d'}}", i % 50);
+        struct op *op = fixture_op(&f, VERB_CREATE, notes, "ns", NULL);
+        fixture_body(op, body);
+        op->done = count_landed;
+        op->done_arg = &landed;
+        if (i % 2) {
+            engine_start_on_pool(f.engine, op);
+        } else {
+            engine_start(f.engine, op);
+        }
+    }
+    struct op *op = fixture_op(&f, VERB_DELETECOLLECTION, notes, "ns", NULL);
+    op->done = count_landed;
+    op->done_arg = &landed;
+    engine_start_on_pool(f.engine, op);
+    engine_destroy(f.engine);
+    f.engine = NULL;
+    assert_int_equal(atomic_load(&landed), 201);
+}
+
 /* Of many creates of one name one wins. */
 static void *create_same(void *arg)
 {
@@ -1062,6 +1095,7 @@ int main(void)
         TEST(test_race_patch),
         TEST(test_race_async),
         TEST(test_race_create),
+        TEST(test_destroy_drains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
