@@ -458,6 +458,22 @@ void exchange_cut(struct exchange *x)
     h2o_send(x->req, NULL, 0, H2O_SEND_STATE_ERROR);
 }
 
+/* h2o keeps a request's bytes, in a buffer of 8 kB and more, until its answer is complete: for a watch, hours. They are only counted then;
+ * a buffer of their size will do. */
+static void shrink_input(struct http_loop *l, h2o_socket_t *sock)
+{
+    h2o_buffer_t *old = sock->input, *small;
+    if (!old->bytes || !old->size || old->size > old->capacity / 2) {
+        return;
+    }
+    h2o_buffer_init(&small, &l->exact);
+    h2o_iovec_t to = h2o_buffer_reserve(&small, old->size);
+    memcpy(to.base, old->bytes, old->size);
+    small->size = old->size;
+    sock->input = small;
+    h2o_buffer_dispose(&old);
+}
+
 void http_stream_begin(struct http_request *r, int status, const struct http_header *headers,
                        size_t n_headers, http_ready_fn *ready, void *arg)
 {
@@ -489,6 +505,7 @@ void http_stream_begin(struct http_request *r, int status, const struct http_hea
     send_h2o(x, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
     if (r->version < 20) {
         c->streaming = x;
+        shrink_input(r->loop, sock);
         h2o_socket_read_start(sock, on_stream_read);
     }
 }

@@ -159,6 +159,7 @@ static void loop_open(struct http_loop *l)
     l->ev = h2o_evloop_create();
     h2o_context_init(&l->ctx, l->ev, &s->conf);
     h2o_multithread_register_receiver(l->ctx.queue, &l->receiver, on_messages);
+    l->exact._initial_buf.capacity = 1;
     l->listeners = alloc_zero(s->n_addresses * sizeof(*l->listeners));
     http_loop_every(l, TICK_MS, tick, l);
     l->open = true;

@@ -126,6 +126,7 @@ struct http_loop {
     void *user;
     h2o_loop_t *ev;
     h2o_context_t ctx;
+    h2o_buffer_prototype_t exact; /* of buffers as large as what they hold; keeps none for reuse */
     h2o_multithread_receiver_t receiver;
     pthread_mutex_t post_lock; /* guards `open` against the receiver's end */
     bool open;
