@@ -77,6 +77,7 @@ bool call_has_param(const struct call *c, const char *key);
 void call_answer(struct call *c, int status, struct str content_type, struct buf *body);
 /* With further headers. */
 void call_answer_headers(struct call *c, int status, struct str content_type, const struct http_header *headers, size_t n, struct buf *body);
+/* From shared bytes, of which it takes a reference of its own. */
 void call_answer_blob(struct call *c, int status, struct str content_type, const struct http_header *headers, size_t n, struct blob *body);
 /* A Status from the error (resources/status.h), in the form Accept asks for; releases what is in err. */
 void call_answer_err(struct call *c, struct err *err);
