@@ -75,9 +75,11 @@ void schema_validate(const struct schema *s, yyjson_mut_val *obj, yyjson_mut_val
  * items everywhere). old may be NULL. */
 void schema_validate_status(const struct schema *s, yyjson_mut_val *obj, yyjson_mut_val *old, struct causes *c);
 
-/* For built-in types: does what decoding into the reference's Go type does: drops nulls, refuses values of another type with
- * ERR_BAD_REQUEST and Go's words ("json: cannot unmarshal number into Go struct field ..."), checks formats that are Go types
- * (date-time as metav1.Time or MicroTime, quantity, byte). kind: for the message. */
+/* For built-in types: does what decoding into the reference's Go type and writing it back does: drops nulls and empty lists and
+ * maps (but those that are required, or x-coracle-keep-empty), gives a null in a list or map Go's zero value, refuses values of another type
+ * with ERR_BAD_REQUEST and Go's words ("json: cannot unmarshal number into Go struct field ..."), and reads the formats that are Go types,
+ * leaving their canonical form: date-time (metav1.Time), micro-time (MicroTime), quantity, byte. The root's metadata is not looked at. kind:
+ * for the message; the names of other structs come from x-coracle-go-type ("v1.LeaseSpec"), or are guessed from their field. */
 int schema_decode(const struct schema *s, yyjson_mut_doc *d, yyjson_mut_val *obj, struct str kind, struct err *err);
 
 /* ---- walking, for strategic merge patch, server-side apply and field selectors ---- */
