@@ -162,7 +162,8 @@ static void log_line(struct call *c, uint64_t ns)
     log_at(level, "request", LOG_S("method", c->http->method), LOG_S("path", c->http->path),
            LOG_S("query", c->http->query), LOG_S("verb", c->verb), LOG_I("status", c->status),
            LOG_D("ms", (double)ns / 1e6), LOG_I("bytes", c->bytes), LOG_S("user", user),
-           LOG_S("peer", c->http->peer), LOG_S("agent", http_header(c->http, "user-agent")), );
+           LOG_S("peer", c->http->peer), LOG_S("agent", http_header(c->http, "user-agent")),
+           LOG_S("error", c->error), );
 }
 
 void call_finish(struct call *c)
@@ -285,10 +286,7 @@ void call_answer_err(struct call *c, struct err *err)
     struct str type = negotiate_error_type(c);
     struct http_header retry = {STR("retry-after"), STR_NULL};
     int status = status_code(err);
-    if (status >= 500) {
-        log_info("request failed", LOG_S("method", c->http->method), LOG_S("path", c->http->path),
-                 LOG_ERR(err));
-    }
+    c->error = str_from(arena_strdup(&c->arena, err_message(err)));
     if (str_is(type, "application/yaml")) {
         yaml_write(&b, status_value(json_doc(&c->arena), err));
     } else if (negotiate_pretty(c)) {

@@ -342,6 +342,9 @@ static void set_head(struct exchange *x, int status, const struct http_header *h
     h2o_req_t *req = x->req;
     req->res.status = status;
     req->res.reason = reason_of(status);
+    if (x->conn->loop->draining) {
+        req->http1_is_persistent = 0;
+    }
     h2o_vector_reserve(&req->pool, &req->res.headers, n + 1);
     for (size_t i = 0; i < n; i++) {
         h2o_iovec_t name = h2o_strdup(&req->pool, headers[i].name.ptr, headers[i].name.len);
@@ -458,8 +461,8 @@ void exchange_cut(struct exchange *x)
     h2o_send(x->req, NULL, 0, H2O_SEND_STATE_ERROR);
 }
 
-/* h2o keeps a request's bytes, in a buffer of 8 kB and more, until its answer is complete: for a watch, hours. They are only counted then;
- * a buffer of their size will do. */
+/* h2o keeps a request's bytes, in a buffer of 8 kB and more, until its answer is complete: for a
+ * watch, hours. They are only counted then; a buffer of their size will do. */
 static void shrink_input(struct http_loop *l, h2o_socket_t *sock)
 {
     h2o_buffer_t *old = sock->input, *small;
