@@ -103,14 +103,20 @@ static int apply_once(struct definitions *s, yyjson_mut_val *obj, struct err *er
     return r < 0 ? err_move(err, &e) : 0;
 }
 
-static int apply(struct definitions *s, yyjson_mut_val *obj, struct err *err)
+/* Other kinds of objects, which published sets of definitions hold too, are left out. */
+static int apply(struct definitions *s, const char *path, yyjson_mut_val *obj, struct err *err)
 {
-    if (!str_is(json_get_str(obj, "kind"), "CustomResourceDefinition") ||
-        !str_is(json_get_str(obj, "apiVersion"), "apiextensions.k8s.io/v1")) {
+    struct str kind = json_get_str(obj, "kind"), version = json_get_str(obj, "apiVersion");
+    if (kind.len && version.len && !str_is(kind, "CustomResourceDefinition")) {
+        log_warn("an object that is no definition is left out", LOG_Z("file", path),
+                 LOG_S("kind", kind), LOG_S("name", metadata_name(obj)));
+        return 0;
+    }
+    if (!str_is(kind, "CustomResourceDefinition") || !str_is(version, "apiextensions.k8s.io/v1")) {
         return err_set(
             err, ERR_BAD_REQUEST,
             "a CustomResourceDefinition of apiextensions.k8s.io/v1 is wanted, not %.*s %.*s",
-            STR_FMT(json_get_str(obj, "apiVersion")), STR_FMT(json_get_str(obj, "kind")));
+            STR_FMT(version), STR_FMT(kind));
     }
     struct err e = {0};
     int r = ERR_CONFLICT;
@@ -125,6 +131,7 @@ static int apply(struct definitions *s, yyjson_mut_val *obj, struct err *err)
 
 struct file {
     struct definitions *s;
+    const char *path;
     size_t documents;
 };
 
@@ -135,12 +142,12 @@ static int apply_document(void *arg, yyjson_mut_doc *doc, struct err *err)
     yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
     f->documents++;
     if (!str_is(json_get_str(root, "kind"), "List")) {
-        int r = apply(f->s, root, err);
+        int r = apply(f->s, f->path, root, err);
         return r < 0 ? err_wrap(err, "document %zu", f->documents) : 0;
     }
     struct json_iter it = json_iter(json_get(root, "items"));
     while (json_next(&it)) {
-        if (apply(f->s, it.val, err) < 0) {
+        if (apply(f->s, f->path, it.val, err) < 0) {
             return err_wrap(err, "document %zu: items[%zu]", f->documents, it.index);
         }
     }
@@ -164,7 +171,7 @@ static int apply_text(struct file *f, bool is_json, struct str text, struct err 
 static int apply_file(struct definitions *s, const char *path, struct err *err)
 {
     AUTO(buf_finish) struct buf text = {0};
-    struct file f = {.s = s};
+    struct file f = {.s = s, .path = path};
     int r = file_read(path, FILE_MAX, &text, err);
     if (r == 0) {
         r = apply_text(&f, str_ends(str_from(path), STR(".json")), buf_str(&text), err);

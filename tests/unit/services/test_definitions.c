@@ -412,6 +412,7 @@ static void test_files(void **state)
         "true,\"storage\":true,\"schema\":{\"openAPIV3Schema\":{\"type\":\"object\"}}}]}}]}");
     write_text(&w, "c.yml", YAML("widgets", "Widget", ", shortNames: [wd]")); /* the later counts */
     write_text(&w, "notes.txt", "not a definition");
+    write_text(&w, "others.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n");
     world_wire(&w);
     static const char *const names[] = {"widgets", "gadgets", "things"};
     for (size_t i = 0; i < 3; i++) {
@@ -453,8 +454,9 @@ static void test_bad_files(void **state)
     } cases[] = {
         {"a: [", "a.yaml"},
         {YAML("widgets", "Widget", "") "---\n" YAML("gadgets", "", ""), "a.yaml: document 2"},
-        {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n",
+        {"apiVersion: apiextensions.k8s.io/v1beta1\nkind: CustomResourceDefinition\n",
          "a.yaml: document 1: a CustomResourceDefinition of apiextensions.k8s.io/v1 is wanted"},
+        {"kind: ConfigMap\nmetadata: {name: x}\n", "a.yaml: document 1: a CustomResource"},
         {"just text\n", "a.yaml: document 1"},
     };
     (void)state;
