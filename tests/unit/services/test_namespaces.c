@@ -144,7 +144,7 @@ static void *race(void *arg)
 {
     struct racer *r = arg;
     for (int i = 0;; i++) {
-        struct world mine = *r->w; /* its own arena */
+        struct world mine = {.wire = r->w->wire, .user = r->w->user}; /* an arena of its own */
         arena_init(&mine.arena, 0);
         char name[32];
         snprintf(name, sizeof(name), "c-%p-%d", (void *)r, i);
