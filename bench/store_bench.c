@@ -133,7 +133,7 @@ static void write_all(struct store *s, const char *what, size_t keys, size_t n, 
     free(f);
 }
 
-static void gets(struct store *s, size_t keys, size_t n)
+static void get_all(struct store *s, size_t keys, size_t n)
 {
     struct clocks c = clocks_start();
     for (size_t i = 0; i < n; i++) {
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
     write_all(s, "replace", keys, keys / 2, 1, value, true);
     write_all(s, "replace", keys, keys * 2, 16, value, true);
     write_all(s, "replace", keys, keys * 2, 128, value, true);
-    gets(s, keys, 100000);
+    get_all(s, keys, 100000);
     struct store_range all = {.prefix = STR("/registry/")};
     size_t rounds = 2000000 / (keys + 1) / 10 + 1;
     ranges(s, "range, all", &all, rounds);

@@ -673,7 +673,7 @@ static void check_event(struct reader *r, struct blob *line)
     assert_int_equal(json_read_own(&mine, blob_str(line), &d, NULL), 0);
     yyjson_mut_val *e = yyjson_mut_doc_get_root(d), *o = json_get(e, "object");
     int id = text_at(o, "metadata", "name").ptr[1] - '0';
-    int i = atoi(text_at(o, "data", "i").ptr), n = r->events[id]++;
+    int i = (int)strtol(text_at(o, "data", "i").ptr, NULL, 10), n = r->events[id]++;
     assert_true(rv_of(o) > r->last_rev);
     r->last_rev = rv_of(o);
     struct str type = json_get_str(e, "type");
