@@ -6,9 +6,8 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "resources/row.h"
 #include "resources/write.h"
-#include "services/data.h"
-#include "services/row.h"
 #include "services/service.h"
 #include "services/wire.gen.h"
 
@@ -24,8 +23,8 @@ static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_va
     (void)d;
     (void)old;
     (void)err;
-    data_drop_empty(obj, "data");
-    data_drop_empty(obj, "binaryData");
+    configmaps_drop_empty(obj, "data");
+    configmaps_drop_empty(obj, "binaryData");
     return 0;
 }
 
@@ -36,7 +35,7 @@ static size_t check_data(const yyjson_mut_val *data, const yyjson_mut_val *binar
     struct json_iter it = json_iter(data);
     while (json_next(&it)) {
         struct str key = json_str(it.key);
-        data_check_key(key, "data", c);
+        configmaps_check_key(key, "data", c);
         if (json_getn(binary, key)) {
             causes_add(c, CAUSE_INVALID, PATH_KEY(PATH_FIELD(NULL, STR("data")), key), it.key,
                        "duplicate of key present in binaryData");
@@ -51,8 +50,8 @@ static size_t check_binary(const yyjson_mut_val *binary, struct causes *c)
     size_t total = 0;
     struct json_iter it = json_iter(binary);
     while (json_next(&it)) {
-        data_check_key(json_str(it.key), "binaryData", c);
-        total += data_decoded_size(json_str(it.val));
+        configmaps_check_key(json_str(it.key), "binaryData", c);
+        total += configmaps_decoded_size(json_str(it.val));
     }
     return total;
 }
@@ -63,9 +62,9 @@ static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mu
     const yyjson_mut_val *data = json_get(obj, "data"), *binary = json_get(obj, "binaryData");
     (void)self;
     (void)w;
-    if (old && data_check_immutable(obj, old, c)) {
-        data_check_same(obj, old, "data", c);
-        data_check_same(obj, old, "binaryData", c);
+    if (old && configmaps_check_immutable(obj, old, c)) {
+        configmaps_check_same(obj, old, "data", c);
+        configmaps_check_same(obj, old, "binaryData", c);
     }
     size_t total = check_data(data, binary, c) + check_binary(binary, c);
     if (total > LIMIT_CONFIGMAP_BYTES) {

@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "resources/client.h"
 #include "resources/metadata.h"
+#include "resources/row.h"
 #include "services/definitions/definitions_priv.h"
-#include "services/row.h"
 #include "services/service.h"
 #include "services/wire.gen.h"
 

@@ -9,9 +9,9 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "resources/metadata.h"
+#include "resources/row.h"
 #include "resources/write.h"
 #include "services/events/form_priv.h"
-#include "services/row.h"
 #include "services/service.h"
 #include "services/wire.gen.h"
 

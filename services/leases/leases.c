@@ -4,8 +4,8 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "resources/row.h"
 #include "resources/write.h"
-#include "services/row.h"
 #include "services/service.h"
 #include "services/wire.gen.h"
 

@@ -6,9 +6,9 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "resources/engine.h"
+#include "resources/row.h"
 #include "resources/status.h"
 #include "services/namespaces/lifecycle_priv.h"
-#include "services/row.h"
 #include "services/service.h"
 #include "services/wire.gen.h"
 

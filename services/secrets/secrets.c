@@ -8,9 +8,9 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "resources/row.h"
 #include "resources/write.h"
-#include "services/data.h"
-#include "services/row.h"
+#include "services/configmaps/configmaps.h"
 #include "services/service.h"
 #include "services/wire.gen.h"
 
@@ -65,7 +65,7 @@ static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_va
     (void)err;
     merge_strings(d, obj);
     canonicalize(d, obj);
-    data_drop_empty(obj, "data");
+    configmaps_drop_empty(obj, "data");
     if (!json_get_str(obj, "type").len) {
         json_set_str(d, obj, "type", STR("Opaque"));
     }
@@ -77,8 +77,8 @@ static void check_data(const yyjson_mut_val *data, struct causes *c)
     size_t total = 0;
     struct json_iter it = json_iter(data);
     while (json_next(&it)) {
-        data_check_key(json_str(it.key), "data", c);
-        total += data_decoded_size(json_str(it.val));
+        configmaps_check_key(json_str(it.key), "data", c);
+        total += configmaps_decoded_size(json_str(it.val));
     }
     if (total > LIMIT_SECRET_BYTES) {
         causes_add(c, CAUSE_TOO_LONG, PATH_FIELD(NULL, STR("data")), NULL,
@@ -160,8 +160,8 @@ static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mu
             causes_add(c, CAUSE_INVALID, PATH_FIELD(NULL, STR("type")), json_get(obj, "type"),
                        "field is immutable");
         }
-        if (data_check_immutable(obj, old, c)) {
-            data_check_same(obj, old, "data", c);
+        if (configmaps_check_immutable(obj, old, c)) {
+            configmaps_check_same(obj, old, "data", c);
         }
     }
     check_data(json_get(obj, "data"), c);

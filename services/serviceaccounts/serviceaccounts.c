@@ -4,15 +4,21 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "resources/row.h"
 #include "resources/write.h"
-#include "services/data.h"
-#include "services/row.h"
 #include "services/service.h"
 #include "services/wire.gen.h"
 
 struct serviceaccounts {
     struct registry *registry;
 };
+
+static void drop_empty(yyjson_mut_val *obj, const char *list)
+{
+    if (json_get(obj, list) && !json_size(json_get(obj, list))) {
+        json_remove(obj, list);
+    }
+}
 
 /* Of a reference to a secret only the name is kept: the rest would be stale or of another
  * namespace. */
@@ -32,8 +38,8 @@ static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_va
         }
         json_assign(it.val, only);
     }
-    data_drop_empty(obj, "secrets");
-    data_drop_empty(obj, "imagePullSecrets");
+    drop_empty(obj, "secrets");
+    drop_empty(obj, "imagePullSecrets");
     return 0;
 }
 

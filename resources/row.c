@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cells of the Table rows that built-in types show. */
-#include "services/row.h"
+#include "resources/row.h"
 
 #include "base/clock.h"
 #include "base/json.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cells of the Table rows that built-in types show. Each appends one cell. */
-#ifndef SERVICES_ROW_H
-#define SERVICES_ROW_H
+#ifndef RESOURCES_ROW_H
+#define RESOURCES_ROW_H
 
 #include <stdint.h>
 #include <yyjson.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ConfigMaps and Secrets have in common. */
-#include "services/data.h"
+/* The rules for keys, sizes and immutable data. */
+#include "services/configmaps/configmaps.h"
 
 #include "base/json.h"
 
@@ -31,7 +31,7 @@ static void key_fault(struct str key, const char *field, const char *fault, stru
     causes_add(c, CAUSE_INVALID, at, yyjson_mut_strncpy(d, key.ptr, key.len), "%s", fault);
 }
 
-void data_check_key(struct str key, const char *field, struct causes *c)
+void configmaps_check_key(struct str key, const char *field, struct causes *c)
 {
     if (key.len > KEY_MAX) {
         key_fault(key, field, "must be no more than 253 characters", c);
@@ -48,7 +48,8 @@ void data_check_key(struct str key, const char *field, struct causes *c)
     }
 }
 
-bool data_check_immutable(const yyjson_mut_val *obj, const yyjson_mut_val *old, struct causes *c)
+bool configmaps_check_immutable(const yyjson_mut_val *obj, const yyjson_mut_val *old,
+                                struct causes *c)
 {
     if (!json_get_bool(old, "immutable")) {
         return false;
@@ -59,8 +60,8 @@ bool data_check_immutable(const yyjson_mut_val *obj, const yyjson_mut_val *old, 
     return true;
 }
 
-void data_check_same(const yyjson_mut_val *obj, const yyjson_mut_val *old, const char *field,
-                     struct causes *c)
+void configmaps_check_same(const yyjson_mut_val *obj, const yyjson_mut_val *old, const char *field,
+                           struct causes *c)
 {
     const yyjson_mut_val *a = json_get(obj, field), *b = json_get(old, field);
     if ((json_size(a) || json_size(b)) && !json_equal(a, b)) {
@@ -68,7 +69,7 @@ void data_check_same(const yyjson_mut_val *obj, const yyjson_mut_val *old, const
     }
 }
 
-size_t data_decoded_size(struct str base64)
+size_t configmaps_decoded_size(struct str base64)
 {
     size_t n = 0, pad = 0;
     for (size_t i = 0; i < base64.len; i++) {
@@ -79,7 +80,7 @@ size_t data_decoded_size(struct str base64)
     return n / 4 * 3 - (n >= 4 ? pad : 0);
 }
 
-void data_drop_empty(yyjson_mut_val *obj, const char *field)
+void configmaps_drop_empty(yyjson_mut_val *obj, const char *field)
 {
     if (json_get(obj, field) && !json_size(json_get(obj, field))) {
         json_remove(obj, field);
