@@ -25,7 +25,7 @@ struct engine_options {
 };
 
 struct engine *engine_create(const struct engine_options *o);
-/* Stops the pool (queued operations are finished), ends every watch. Before the store closes. */
+/* Waits for the operations under way, stops the pool. All watches are closed by then. Before the store closes. */
 void engine_destroy(struct engine *e);
 
 /* Added at construction, before the first operation. */
@@ -51,7 +51,7 @@ void engine_start_on_pool(struct engine *e, struct op *op);
 /* Whether an event loop should use engine_start_on_pool for this op: patches, deletecollection, virtual creates, large bodies, subresource
  * functions. */
 bool engine_prefers_pool(const struct op *op, size_t body_bytes);
-/* Start and wait: for threads that may block (controllers, start-up). Returns op->code. */
+/* Start and wait: for threads that may block (controllers, start-up), but not the engine's own pool. Sets op->done. Returns op->code. */
 int engine_run(struct engine *e, struct op *op);
 
 /* A read of one object now, without an op: the stored bytes. ERR_NOT_FOUND. *ret_blob is a reference. */
@@ -70,7 +70,9 @@ struct list;
  * the reference answers them. The list keeps a reference to op. */
 int list_open(struct engine *e, struct op *op, const struct representation *r, struct list **ret, struct err *err);
 /* Appends the next piece of the answer's JSON: the header with the first, the tail with the last; about max bytes (an object is never cut).
- * Reads only the local store; any thread, one at a time. An error after the first piece can only end the connection. */
+ * The list's metadata comes last. Reads only the local store; any thread, one at a time. The first piece looks at about a megabyte of
+ * objects that do not match at most, so a loop may ask for it; later ones, for the pool, read on until they have something to
+ * append. An error after the first piece can only end the connection. */
 int list_next(struct list *l, struct buf *b, size_t max, bool *ret_done, struct err *err);
 void list_close(struct list *l); /* NULL allowed */
 

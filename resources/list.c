@@ -8,7 +8,10 @@
 #include "base/limits.h"
 #include "resources/engine_priv.h"
 
-enum { SCRATCH_BYTES = 256 * 1024 };
+enum {
+    SCRATCH_BYTES = 256 * 1024,
+    SCAN_BYTES = 1024 * 1024, /* looked at in vain before a read pauses */
+};
 
 struct list {
     struct engine *e;
@@ -28,7 +31,7 @@ struct list {
     int64_t limit; /* <= 0: none */
     /* of one piece */
     struct buf *out;
-    size_t out_from, max;
+    size_t out_from, max, scanned;
     /* in process */
     struct piece *pieces, **last_piece;
 };
@@ -309,6 +312,11 @@ static int take_entry(void *arg, const struct store_entry *e)
         arena_finish(&l->scratch);
     }
     if (!matches(l, &s, &d, &rc)) {
+        l->scanned += e->value.len;
+        if (!rc && l->scanned >= SCAN_BYTES) {
+            go_on_after(l, e->key);
+            rc = STORE_STOP;
+        }
         return rc;
     }
     if (l->limit > 0 && l->taken == (uint64_t)l->limit) {
@@ -381,6 +389,7 @@ static int read_range(struct list *l, struct err *err)
 
 static int read_piece(struct list *l, struct err *err)
 {
+    l->scanned = 0;
     return l->single.ptr ? read_single(l, err) : read_range(l, err);
 }
 
@@ -446,7 +455,10 @@ int list_next(struct list *l, struct buf *b, size_t max, bool *ret_done, struct 
         add_head(l);
         l->begun = true;
     }
-    int rc = l->exhausted ? 0 : read_piece(l, err);
+    int rc = 0;
+    do {
+        rc = l->exhausted ? 0 : read_piece(l, err);
+    } while (!rc && !l->exhausted && b->len == l->out_from);
     if (!rc && l->exhausted) {
         rc = add_tail(l, err);
     }

@@ -29,7 +29,8 @@ void watch_group_ready(struct watch_group *g, watch_each_fn *each, void *arg);
 
 /* Opens the watch that op asks for (type, version, scope, list options: resourceVersion, selectors, bookmarks, sendInitialEvents). arg: handed to
  * `each`. Errors of the reference's that come before the stream: ERR_BAD_REQUEST, ERR_INVALID... A resourceVersion that is too old is not one of them: it
- * is the stream's first event (HTTP 200, ERROR event, end). The watcher keeps a reference to op. On the group's thread. */
+ * is the stream's first event (HTTP 200, ERROR event, end). The watcher keeps a reference to op. On the group's thread; the first
+ * watch_read follows at once, no wake announces it. */
 int watch_open(struct watch_group *g, struct op *op, const struct representation *r, void *arg, struct watcher **ret, struct err *err);
 void watch_close(struct watcher *w); /* on the group's thread; NULL allowed */
 

@@ -416,6 +416,35 @@ static void test_pieces(void **state)
     assert_int_equal(rv_of(list), rev);
 }
 
+/* A selector that matches little does not keep a loop busy: the first piece pauses, the next one
+ * goes through. */
+static void test_long_search(void **state)
+{
+    (void)state;
+    char name[16], words[8001];
+    memset(words, 'w', 8000);
+    words[8000] = 0;
+    for (int i = 0; i < 300; i++) {
+        snprintf(name, sizeof(name), "n%03d", i);
+        yyjson_mut_doc *d = json_doc(&a);
+        yyjson_mut_val *o = yyjson_mut_obj(d);
+        json_set_str(d, json_ensure_obj(d, o, "metadata"), "name", str_from(name));
+        json_set_str(d, json_ensure_obj(d, o, "data"), "k", str_from(words));
+        assert_int_equal(engine_ensure(f.engine, notes, (struct scope){.ns = STR("ns")}, o, NULL),
+                         0);
+    }
+    make(notes, "ns", "z", ",'labels':{'on':'1'}}");
+    for (int limited = 0; limited < 2; limited++) {
+        struct op *op = list_op(notes, "ns");
+        select_labels(op, "on");
+        op->list.limit = limited;
+        int pieces = 0;
+        yyjson_mut_val *l = read_in(op, &as_object, 256 * 1024, &pieces);
+        assert_string_equal(names(l), "z");
+        assert_int_equal(pieces, 2);
+    }
+}
+
 static void test_representations(void **state)
 {
     (void)state;
@@ -509,7 +538,7 @@ int main(void)
         TEST(test_versions),        TEST(test_bad_tokens),
         TEST(test_expired),         TEST(test_pieces),
         TEST(test_representations), TEST(test_older_shape),
-        TEST(test_visit),
+        TEST(test_visit),           TEST(test_long_search),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
