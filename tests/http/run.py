@@ -7,7 +7,6 @@ import argparse, os, sys, time, unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.dirname(HERE))  # not in front: this folder is named as a module of Python's own
 import support  # noqa: E402
-from lib.server import Server  # noqa: E402
 
 
 class Result(unittest.TextTestResult):
@@ -45,7 +44,7 @@ def main():
     # The server that most tests share must end well too: Server raises where it does not.
     bad = passed = skipped = 0
     try:
-        with Server(preset=opt.preset) as support.SHARED:
+        with support.Kept(preset=opt.preset) as support.SHARED:
             r = unittest.TextTestRunner(stream=sys.stdout, verbosity=1 + opt.verbose, resultclass=Result).run(unittest.TestSuite(tests))
             bad = len(r.failures) + len(r.errors)
             skipped = len(r.skipped)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the black-box tests share: raw connections, answers read byte by byte, watches on a thread, a server that must stay well."""
-import base64, json, os, re, shutil, socket, ssl, subprocess, threading, time, unittest
+import base64, http.client, json, os, re, shutil, socket, ssl, subprocess, threading, time, unittest
 
 from lib.server import ROOT, Server, binary
 
@@ -20,6 +20,35 @@ def limits():
 
 
 LIMITS = limits()
+
+
+class Kept(Server):
+    """A server whose plain requests keep one connection a thread: a handshake costs more than most of them."""
+    kept = threading.local()
+
+    def request(self, method, path, body=None, headers=None, token=None, conn=None):
+        if conn is not None:
+            return super().request(method, path, body, headers, token, conn)
+        for last in (False, True):
+            if getattr(self.kept, "port", None) != self.port or last:
+                self.forget()
+                self.kept.conn, self.kept.port = self.connection(), self.port
+            try:
+                return super().request(method, path, body, headers, token, self.kept.conn)
+            except (http.client.HTTPException, OSError):
+                self.kept.port = None  # it was closed meanwhile, or is not fit for more
+                if last:
+                    raise
+
+    def forget(self):
+        """Closes the calling thread's connection."""
+        if getattr(self.kept, "conn", None):
+            self.kept.conn.close()
+        self.kept.port = None
+
+    def stop(self, *args, **kw):
+        self.forget()
+        return super().stop(*args, **kw)
 
 
 class Answer:

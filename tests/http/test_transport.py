@@ -219,7 +219,7 @@ class Http(Case):
 
     def test_gone_in_the_middle(self):
         """Peers that leave within a head, a body, an answer leave nothing behind."""
-        before = until(lambda: metrics(self.server)["coracle_http_connections"] <= 2 and metrics(self.server))
+        before = until(lambda: metrics(self.server)["coracle_http_connections"] <= 3 and metrics(self.server))
         body = json.dumps(configmap("gone")).encode()
         for k in range(60):
             r = Raw(self.server)
@@ -234,7 +234,7 @@ class Http(Case):
                     r.head("GET", "/openapi/v2")
             r.close()
         until(lambda: metrics(self.server)["coracle_http_exchanges"] <= before["coracle_http_exchanges"])
-        until(lambda: metrics(self.server)["coracle_http_connections"] <= 2)
+        until(lambda: metrics(self.server)["coracle_http_connections"] <= 3)
         until(lambda: metrics(self.server)["coracle_http_body_bytes"] == 0)
         self.assertEqual(self.server.get(self.configmaps)[2]["items"], [])
 
@@ -250,7 +250,7 @@ class Http(Case):
             except OSError:
                 pass
             s.close()
-        until(lambda: metrics(self.server)["coracle_http_connections"] <= 2)
+        until(lambda: metrics(self.server)["coracle_http_connections"] <= 3)
 
     def test_old_tls_is_refused(self):
         context = ssl._create_unverified_context()
@@ -330,7 +330,7 @@ class Http2(Case):
                         pass
                 except (OSError, ssl.SSLError):
                     pass
-        until(lambda: metrics(self.server)["coracle_http_connections"] <= 2)
+        until(lambda: metrics(self.server)["coracle_http_connections"] <= 3)
 
     def test_reset_streams(self):
         """A connection that opens and resets streams without end is cut, and others are served."""

@@ -140,7 +140,7 @@ class Watches(Case):
         first = self.present()
         seen = self.history()
         for rev in (first, seen[5][0], seen[-1][0] - 1):
-            w = Http2Watch(self.server, self.configmaps + "?watch=true&timeoutSeconds=2&resourceVersion=%d" % rev)
+            w = Http2Watch(self.server, self.configmaps + "?watch=true&timeoutSeconds=1&resourceVersion=%d" % rev)
             wanted = [t for r, t, _ in seen if r > rev]
             w.wait(len(wanted))
             self.assertEqual(w.process.wait(20), 0)
