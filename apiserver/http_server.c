@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,7 +78,13 @@ static int open_unix(struct http_address *a, const char *path, struct err *err)
         errno = EADDRINUSE;
         return bind_error(err, path);
     }
-    unlink(path); /* left behind by a server that is gone */
+    struct stat st;
+    if (lstat(path, &st) == 0) {
+        if (!S_ISSOCK(st.st_mode)) {
+            return err_set(err, ERR_CONFLICT, "cannot listen on %s: it is there and no socket", path);
+        }
+        unlink(path); /* left behind by a server that is gone */
+    }
     a->fd = listen_on(AF_UNIX, (struct sockaddr *)&un, sizeof(un));
     if (a->fd < 0) {
         return bind_error(err, path);
@@ -90,7 +97,8 @@ static int open_unix(struct http_address *a, const char *path, struct err *err)
 static int open_tcp(struct http_address *a, const char *text, struct err *err)
 {
     const char *colon = strrchr(text, ':');
-    if (!colon || !colon[1]) {
+    size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    if (!digits || digits > 5 || colon[1 + digits] || strtol(colon + 1, NULL, 10) > UINT16_MAX) {
         return err_set(err, ERR_BAD_REQUEST, "%s is not ADDRESS:PORT", text);
     }
     struct str host = str_make(text, (size_t)(colon - text));

@@ -42,6 +42,8 @@ int crypto_self_signed(const char *common_name, const struct str *names, size_t 
 /* A client certificate for CN=user, O=groups, signed by the authority given. */
 int crypto_client_cert(const struct crypto_keypair *ca, struct str user, const struct str *groups, size_t n_groups,
                        int days, struct crypto_keypair *ret, struct err *err);
+/* Whether pem, whose place is named in the message, holds certificates and nothing broken. ERR_BAD_REQUEST. */
+int crypto_check_certs(struct str pem, const char *from, struct err *err);
 void crypto_keypair_finish(struct crypto_keypair *k);
 
 #endif

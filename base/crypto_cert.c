@@ -223,6 +223,25 @@ int crypto_client_cert(const struct crypto_keypair *ca, struct str user, const s
     return ok ? to_pem(cert, key, ret, err) : failed(err, "make a client certificate");
 }
 
+int crypto_check_certs(struct str pem, const char *from, struct err *err)
+{
+    AUTO(free_bio) BIO *bio = BIO_new_mem_buf(pem.ptr ? pem.ptr : "", (int)pem.len);
+    size_t n = 0;
+    X509 *cert;
+    while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        X509_free(cert);
+        n++;
+    }
+    bool ended = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    ERR_clear_error();
+    if (!n || !ended) {
+        return err_set(err, ERR_BAD_REQUEST,
+                       n ? "%s holds a broken certificate" : "%s holds no certificate in PEM form",
+                       from);
+    }
+    return 0;
+}
+
 void crypto_keypair_finish(struct crypto_keypair *k)
 {
     buf_finish(&k->cert_pem);

@@ -154,7 +154,9 @@ static int write_client_ca(const struct authority *a, struct err *err)
     AUTO(buf_finish) struct buf pem = {0};
     buf_add(&pem, buf_str(&a->pair.cert_pem));
     if (a->config->client_ca) {
+        size_t own = pem.len;
         int r = file_read(a->config->client_ca, PEM_BYTES, &pem, err);
+        r = r < 0 ? r : crypto_check_certs(str_skip(buf_str(&pem), own), a->config->client_ca, err);
         if (r < 0) {
             return err_wrap(err, "--client-ca");
         }

@@ -221,6 +221,31 @@ static void test_client_certificate(void **state)
     crypto_keypair_finish(&client);
 }
 
+static void test_check_certs(void **state)
+{
+    (void)state;
+    struct crypto_keypair k = {0};
+    AUTO(buf_finish) struct buf two = {0};
+    AUTO(err_finish) struct err err = {0};
+    assert_int_equal(crypto_self_signed("x", NULL, 0, 1, &k, NULL), 0);
+    assert_int_equal(crypto_check_certs(buf_str(&k.cert_pem), "f", NULL), 0);
+    buf_addz(&two, "# a comment\n");
+    buf_add(&two, buf_str(&k.cert_pem));
+    buf_add(&two, buf_str(&k.cert_pem));
+    assert_int_equal(crypto_check_certs(buf_str(&two), "f", NULL), 0);
+    two.len -= 60;
+    assert_int_equal(crypto_check_certs(buf_str(&two), "the file f", &err), ERR_BAD_REQUEST);
+    assert_string_equal(err_message(&err), "the file f holds a broken certificate");
+    static const char *const texts[] = {
+        "", "root:x:0:0", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(crypto_check_certs(str_from(texts[i]), "f", NULL), ERR_BAD_REQUEST);
+    }
+    assert_int_equal(crypto_check_certs(STR_NULL, "f", NULL), ERR_BAD_REQUEST);
+    assert_int_equal(crypto_check_certs(buf_str(&k.key_pem), "f", NULL), ERR_BAD_REQUEST);
+    crypto_keypair_finish(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_server_certificate),
         cmocka_unit_test(test_client_certificate),
+        cmocka_unit_test(test_check_certs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
