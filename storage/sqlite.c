@@ -197,6 +197,7 @@ static void destroy(struct sqlite_store *s)
     }
     sqlite_conn_close(s->writer);
     sqlite_map_destroy(s->map);
+    sqlite_cache_destroy(s->cache);
     if (s->lock_fd >= 0) {
         close(s->lock_fd);
     }
@@ -419,6 +420,7 @@ int store_open_sqlite(const struct store_options *o, struct store **ret, struct 
     s->dir = alloc_strdup(o->dir);
     s->path = alloc_printf("%s/store.db", o->dir);
     s->lock_fd = -1;
+    s->cache = sqlite_cache_create();
     pthread_mutex_init(&s->pause_lock, NULL);
     pthread_cond_init(&s->pause_over, NULL);
     horizon_init(&s->horizon, o, 0);

@@ -261,13 +261,40 @@ static int commit(struct sqlite_store *s, struct err *err)
     return code;
 }
 
+static void cache_bar(struct sqlite_store *s, struct committer_item **items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct store_txn *t = items[i]->txn;
+        for (size_t k = 0; k < t->n_ops; k++) {
+            sqlite_cache_bar(s->cache, t->ops[k].key);
+        }
+    }
+}
+
+/* A restamp has no revision of its own: only the next one's snapshots are sure to have it. */
+static void cache_allow(struct sqlite_store *s, struct committer_item **items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct store_txn *t = items[i]->txn;
+        for (size_t k = 0; k < t->n_ops; k++) {
+            bool restamp = t->ops[k].kind == STORE_OP_RESTAMP;
+            sqlite_cache_allow(s->cache, t->ops[k].key, s->rev + restamp);
+        }
+    }
+}
+
 static int run_all(struct sqlite_store *s, struct committer_item **items, size_t n, struct err *err)
 {
     int code = sqlite_begin(s->writer, err);
     for (size_t i = 0; i < n && !code; i++) {
         code = run(s, items[i]->txn, &items[i]->outcome, err);
     }
-    return code ? code : commit(s, err);
+    if (!code) {
+        cache_bar(s, items, n);
+        code = commit(s, err);
+        cache_allow(s, items, n);
+    }
+    return code;
 }
 
 static void publish(struct sqlite_store *s)

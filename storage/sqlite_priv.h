@@ -111,6 +111,24 @@ void sqlite_map_attach(struct sqlite_map *m, struct sqlite_conn *c);
 /* Gives the mapped pages back to the system. False: none was used since the last time. */
 bool sqlite_map_trim(struct sqlite_map *m);
 
+/* ---- keys read again and again: sqlite_cache.c ---- */
+
+struct sqlite_cache;
+
+struct sqlite_cache *sqlite_cache_create(void);
+void sqlite_cache_destroy(struct sqlite_cache *c);
+/* The key's newest entry with a reference to its value. False: it is not there; *ret_again tells
+ * whether it was looked for before, so that it is worth filling in. */
+bool sqlite_cache_get(struct sqlite_cache *c, struct str key, struct blob **ret_value,
+                      struct store_entry *ret_entry, bool *ret_again);
+/* What a snapshot of revision rev has for e->key. */
+void sqlite_cache_fill(struct sqlite_cache *c, struct blob *value, const struct store_entry *e,
+                       int64_t rev);
+/* Of each key that a commit may change: the first before it, the second after, with the first
+ * revision whose snapshots are sure to have what it did. */
+void sqlite_cache_bar(struct sqlite_cache *c, struct str key);
+void sqlite_cache_allow(struct sqlite_cache *c, struct str key, int64_t rev);
+
 /* ---- rows ---- */
 
 /* A row of the log is one change; its id is the revision and the order within it. `current` has,
@@ -167,6 +185,7 @@ struct sqlite_store {
     char *dir, *path;
     int lock_fd;
     struct sqlite_map *map;
+    struct sqlite_cache *cache;
     _Atomic int64_t revision; /* published */
     _Atomic(struct sqlite_conn *) readers[SQ_READERS];
     _Atomic size_t n_readers; /* open, idle or not */

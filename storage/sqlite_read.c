@@ -142,29 +142,82 @@ static int find_row(struct snapshot *n, struct str key, int64_t at, sqlite3_stmt
     return row_at(n->c, id, at, ret, err);
 }
 
-int sqlite_get(struct store *st, struct str key, int64_t at, struct blob **ret_value,
-               struct store_entry *ret_entry, int64_t *ret_now, struct err *err)
+/* What a statement has for a key goes to the caller. */
+static void take_row(sqlite3_stmt *row, struct str key, struct blob **ret_value,
+                     struct store_entry *ret_entry)
 {
-    struct snapshot n;
-    int r = snapshot_at(&n, self(st), &at, err);
+    *ret_entry = row_entry(row, key);
+    *ret_value = blob_create(ret_entry->value);
+    ret_entry->value = blob_str(*ret_value);
+    sqlite3_reset(row);
+}
+
+static int no_key(struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "the store has no such key");
+}
+
+/* The newest, without a need to know of which snapshot: one statement. */
+static int get_now(struct sqlite_store *s, struct str key, struct blob **ret_value,
+                   struct store_entry *ret_entry, struct err *err)
+{
+    struct sqlite_conn *c;
+    int r = sqlite_reader_take(s, &c, err);
     if (r) {
         return r;
     }
-    if (ret_now) {
-        *ret_now = at;
+    sqlite3_stmt *st = sqlite_conn_stmt(c, SQ_GET);
+    sqlite_bind(st, 1, key);
+    r = sqlite_conn_step(c, st, err);
+    if (r > 0) {
+        take_row(st, key, ret_value, ret_entry);
+    } else if (r == 0) {
+        r = no_key(err);
+    }
+    sqlite_reader_give(s, c);
+    return r > 0 ? 0 : r;
+}
+
+static int get_at(struct sqlite_store *s, struct str key, int64_t at, struct blob **ret_value,
+                  struct store_entry *ret_entry, int64_t *ret_now, struct err *err)
+{
+    struct snapshot n;
+    int r = snapshot_at(&n, s, &at, err);
+    if (r) {
+        return r;
     }
     sqlite3_stmt *row;
     r = find_row(&n, key, at, &row, err);
     if (r > 0) {
-        *ret_entry = row_entry(row, key);
-        *ret_value = blob_create(ret_entry->value);
-        ret_entry->value = blob_str(*ret_value);
-        sqlite3_reset(row);
+        take_row(row, key, ret_value, ret_entry);
     } else if (r == 0) {
-        r = err_set(err, ERR_NOT_FOUND, "the store has no such key");
+        r = no_key(err);
     }
+    *ret_now = at;
     snapshot_end(&n);
     return r > 0 ? 0 : r;
+}
+
+int sqlite_get(struct store *st, struct str key, int64_t at, struct blob **ret_value,
+               struct store_entry *ret_entry, int64_t *ret_now, struct err *err)
+{
+    struct sqlite_store *s = self(st);
+    bool any = !at && !ret_now, again = false;
+    if (any && sqlite_cache_get(s->cache, key, ret_value, ret_entry, &again)) {
+        return 0;
+    }
+    if (any && !again) {
+        return get_now(s, key, ret_value, ret_entry, err);
+    }
+    int64_t now = 0;
+    int r = get_at(s, key, at, ret_value, ret_entry, &now, err);
+    if (ret_now && now) {
+        *ret_now = now;
+    }
+    if (!r && any) {
+        sqlite_cache_fill(s->cache, *ret_value, ret_entry, now);
+    }
+    return r;
 }
 
 /* ---- ranges ---- */
