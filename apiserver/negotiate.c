@@ -199,6 +199,13 @@ static bool same_type(struct str s, const char *type)
     return s.len == strlen(type) && strncasecmp(s.ptr, type, s.len) == 0;
 }
 
+/* DeleteOptions have a protobuf form whatever the type. */
+static bool takes_protobuf(const struct op *op)
+{
+    return op && op->type &&
+           (op->type->protobuf || op->verb == VERB_DELETE || op->verb == VERB_DELETECOLLECTION);
+}
+
 #define UNKNOWN_FORMAT                                                                             \
     "the body of the request was in an unknown format - accepted media types include: "
 
@@ -209,9 +216,10 @@ int negotiate_body(const struct call *c, enum media *ret, struct err *err)
         *ret = MEDIA_JSON;
     } else if (same_type(s, YAML_TYPE)) {
         *ret = MEDIA_YAML;
-    } else if (c->op && c->op->type && c->op->type->protobuf) {
+    } else if (takes_protobuf(c->op)) {
         if (!same_type(s, PROTOBUF_TYPE)) {
-            return err_set(err, ERR_MEDIA_TYPE, UNKNOWN_FORMAT JSON_TYPE ", " YAML_TYPE ", " PROTOBUF_TYPE);
+            return err_set(err, ERR_MEDIA_TYPE,
+                           UNKNOWN_FORMAT JSON_TYPE ", " YAML_TYPE ", " PROTOBUF_TYPE);
         }
         *ret = MEDIA_PROTOBUF;
     } else {

@@ -2,6 +2,7 @@
 /* Protocol Buffers into the value type, driven by tables of field numbers. */
 #include "base/protobuf.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -11,11 +12,26 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 
-enum kind { KIND_STRING, KIND_BYTES, KIND_BOOL, KIND_INT, KIND_DOUBLE, KIND_TIME, KIND_MICRO_TIME, KIND_QUANTITY, KIND_INT_OR_STRING, KIND_RAW, KIND_MESSAGE };
+enum kind {
+    KIND_STRING,
+    KIND_BYTES,
+    KIND_BOOL,
+    KIND_INT,
+    KIND_DOUBLE,
+    KIND_TIME,
+    KIND_MICRO_TIME,
+    KIND_QUANTITY,
+    KIND_INT_OR_STRING,
+    KIND_STRINGS,
+    KIND_RAW,
+    KIND_MESSAGE,
+};
 enum shape { SHAPE_ONE, SHAPE_LIST, SHAPE_MAP };
 enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
-static const char *const kind_names[] = {"string", "bytes", "bool", "int", "double", "Time", "MicroTime", "Quantity", "IntOrString", "Raw"};
+static const char *const kind_names[] = {"string",      "bytes",   "bool",      "int",
+                                         "double",      "Time",    "MicroTime", "Quantity",
+                                         "IntOrString", "Strings", "Raw"};
 
 struct message;
 
@@ -86,7 +102,8 @@ static int parse_field(struct field *f, struct str text, struct err *err)
         }
     }
     if (!number || !word.len || text.len) {
-        return err_set(err, ERR_INVALID, "field %.*s: \"%.*s\" is no field", STR_FMT(f->name), STR_FMT(all));
+        return err_set(err, ERR_INVALID, "field %.*s: \"%.*s\" is no field", STR_FMT(f->name),
+                       STR_FMT(all));
     }
     return 0;
 }
@@ -113,7 +130,8 @@ bool protobuf_has(const struct protobuf *p, struct str message)
     return false;
 }
 
-static int read_message(struct arena *a, struct message *m, struct str name, const yyjson_mut_val *fields, struct err *err)
+static int read_message(struct arena *a, struct message *m, struct str name,
+                        const yyjson_mut_val *fields, struct err *err)
 {
     m->name = arena_str(a, name);
     m->fields = arena_zero(a, (json_size(fields) + 1) * sizeof(*m->fields));
@@ -135,15 +153,17 @@ static int link_messages(struct protobuf *p, struct err *err)
         for (size_t j = 0; j < p->messages[i].n; j++) {
             struct field *f = &p->messages[i].fields[j];
             if (f->kind == KIND_MESSAGE && !(f->message = find_message(p, f->message_name))) {
-                return err_set(err, ERR_INVALID, "message %.*s: field %.*s: there is no message %.*s", STR_FMT(p->messages[i].name), STR_FMT(f->name),
-                               STR_FMT(f->message_name));
+                return err_set(
+                    err, ERR_INVALID, "message %.*s: field %.*s: there is no message %.*s",
+                    STR_FMT(p->messages[i].name), STR_FMT(f->name), STR_FMT(f->message_name));
             }
         }
     }
     return 0;
 }
 
-int protobuf_create(struct arena *a, const yyjson_mut_val *tables, const struct protobuf *more, struct protobuf **ret, struct err *err)
+int protobuf_create(struct arena *a, const yyjson_mut_val *tables, const struct protobuf *more,
+                    struct protobuf **ret, struct err *err)
 {
     struct protobuf *p = ARENA_NEW(a, struct protobuf);
     p->more = more;
@@ -236,7 +256,19 @@ static bool take_item(struct str *s, struct item *i)
 
 static int broken(struct reader *r, struct str where)
 {
-    return err_set(r->err, ERR_BAD_REQUEST, "proto: %.*s: the bytes are not a message of this type", STR_FMT(where));
+    return err_set(r->err, ERR_BAD_REQUEST, "proto: %.*s: the bytes are not a message of this type",
+                   STR_FMT(where));
+}
+
+/* The next of the fields of a known message: field number i has the wire type wires[i] (0: none has
+ * that number). */
+static int take_known(struct reader *r, const struct field *f, const enum wire *wires, uint32_t n,
+                      struct str *s, struct item *ret)
+{
+    if (!take_item(s, ret) || (ret->number <= n && ret->wire != wires[ret->number - 1])) {
+        return broken(r, f->name);
+    }
+    return 0;
 }
 
 static enum wire wire_of(enum kind k)
@@ -244,14 +276,18 @@ static enum wire wire_of(enum kind k)
     return k == KIND_BOOL || k == KIND_INT ? WIRE_VARINT : k == KIND_DOUBLE ? WIRE_64 : WIRE_BYTES;
 }
 
-static int decode_message(struct reader *r, const struct message *m, struct str bytes, yyjson_mut_val **ret);
+static int decode_message(struct reader *r, const struct message *m, struct str bytes,
+                          yyjson_mut_val **ret);
 
 static int decode_text(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
 {
     if (!utf8_valid(s)) {
-        return err_set(r->err, ERR_BAD_REQUEST, "proto: field %.*s contains invalid UTF-8", STR_FMT(f->name));
+        return err_set(r->err, ERR_BAD_REQUEST, "proto: field %.*s contains invalid UTF-8",
+                       STR_FMT(f->name));
     }
-    *ret = s.len || f->keep || f->shape != SHAPE_ONE ? yyjson_mut_strncpy(r->doc, s.ptr ? s.ptr : "", s.len) : NULL;
+    *ret = s.len || f->keep || f->shape != SHAPE_ONE
+               ? yyjson_mut_strncpy(r->doc, s.ptr ? s.ptr : "", s.len)
+               : NULL;
     return 0;
 }
 
@@ -260,7 +296,9 @@ static int decode_bytes(struct reader *r, const struct field *f, struct str s, y
 {
     struct buf b = {0};
     crypto_base64(&b, s);
-    *ret = s.len || f->keep || f->shape != SHAPE_ONE ? yyjson_mut_strncpy(r->doc, b.len ? b.ptr : "", b.len) : NULL;
+    *ret = s.len || f->keep || f->shape != SHAPE_ONE
+               ? yyjson_mut_strncpy(r->doc, b.len ? b.ptr : "", b.len)
+               : NULL;
     buf_finish(&b);
     return 0;
 }
@@ -268,43 +306,34 @@ static int decode_bytes(struct reader *r, const struct field *f, struct str s, y
 /* Time {seconds = 1, nanos = 2}; an empty one is Go's zero time, which marshals as null. */
 static int decode_time(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
 {
-    int64_t seconds = 0, nanos = 0;
+    static const enum wire wires[] = {WIRE_VARINT, WIRE_VARINT};
+    int64_t parts[2] = {0, 0};
     bool any = s.len > 0;
     char text[CLOCK_TEXT];
     while (s.len) {
         struct item i = {0};
-        if (!take_item(&s, &i)) {
-            return broken(r, f->name);
+        int code = take_known(r, f, wires, 2, &s, &i);
+        if (code < 0) {
+            return code;
         }
-        seconds = i.number == 1 ? (int64_t)i.scalar : seconds;
-        nanos = i.number == 2 ? (int64_t)i.scalar : nanos;
+        if (i.number <= 2) {
+            parts[i.number - 1] = (int64_t)i.scalar;
+        }
     }
-    *ret = NULL;
-    if (seconds < -62135596800 || seconds > 253402300799 || nanos < 0 || nanos > 999999999) {
+    if (parts[0] < -62135596800 || parts[0] > 253402300799 || parts[1] < 0 ||
+        parts[1] > 999999999) {
         return broken(r, f->name);
     }
-    if (any && (seconds || nanos)) {
-        int64_t us = seconds * 1000000 + nanos / 1000;
-        size_t n = f->kind == KIND_TIME ? clock_format(us, text) : clock_format_micro(us, text);
-        *ret = yyjson_mut_strncpy(r->doc, text, n);
-    }
+    int64_t us = parts[0] * 1000000 + parts[1] / 1000;
+    size_t n = f->kind == KIND_TIME ? clock_format(us, text) : clock_format_micro(us, text);
+    *ret = any ? yyjson_mut_strncpy(r->doc, text, n) : NULL;
     return 0;
 }
 
 /* The one field (number 1, bytes) of Quantity and of the Raw messages. */
 static int decode_first(struct reader *r, const struct field *f, struct str s, struct str *ret)
 {
-    *ret = STR_NULL;
-    while (s.len) {
-        struct item i = {0};
-        if (!take_item(&s, &i)) {
-            return broken(r, f->name);
-        }
-        if (i.number == 1 && i.wire == WIRE_BYTES) {
-            *ret = i.bytes;
-        }
-    }
-    return 0;
+    return protobuf_bytes(s, 1, ret) < 0 ? broken(r, f->name) : 0;
 }
 
 static int decode_raw(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
@@ -323,14 +352,17 @@ static int decode_raw(struct reader *r, const struct field *f, struct str s, yyj
 }
 
 /* IntOrString {type = 1, intVal = 2, strVal = 3}. */
-static int decode_int_or_string(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
+static int decode_int_or_string(struct reader *r, const struct field *f, struct str s,
+                                yyjson_mut_val **ret)
 {
+    static const enum wire wires[] = {WIRE_VARINT, WIRE_VARINT, WIRE_BYTES};
     uint64_t type = 0, number = 0;
     struct str text = STR_NULL;
     while (s.len) {
         struct item i = {0};
-        if (!take_item(&s, &i)) {
-            return broken(r, f->name);
+        int code = take_known(r, f, wires, 3, &s, &i);
+        if (code < 0) {
+            return code;
         }
         type = i.number == 1 ? i.scalar : type;
         number = i.number == 2 ? i.scalar : number;
@@ -343,10 +375,46 @@ static int decode_int_or_string(struct reader *r, const struct field *f, struct 
     return 0;
 }
 
-static int decode_value(struct reader *r, const struct field *f, const struct item *i, yyjson_mut_val **ret)
+/* Strings {items = 1, repeated}: a list without a name of its own, as the values of a map of lists
+ * are. */
+static int decode_strings(struct reader *r, const struct field *f, struct str s,
+                          yyjson_mut_val **ret)
+{
+    static const enum wire wires[] = {WIRE_BYTES};
+    const struct field item_field = {.name = f->name, .kind = KIND_STRING, .keep = true};
+    yyjson_mut_val *list = yyjson_mut_arr(r->doc), *v = NULL;
+    while (s.len) {
+        struct item i = {0};
+        int code = take_known(r, f, wires, 1, &s, &i);
+        if (code == 0 && i.number == 1) {
+            code = decode_text(r, &item_field, i.bytes, &v);
+            yyjson_mut_arr_append(list, v);
+        }
+        if (code < 0) {
+            return code;
+        }
+    }
+    *ret = list;
+    return 0;
+}
+
+static int decode_double(struct reader *r, const struct field *f, uint64_t bits,
+                         yyjson_mut_val **ret)
+{
+    double real;
+    memcpy(&real, &bits, sizeof(real));
+    if (!isfinite(real)) {
+        return err_set(r->err, ERR_BAD_REQUEST, "proto: field %.*s has a number that JSON lacks",
+                       STR_FMT(f->name));
+    }
+    *ret = real != 0 || f->keep || f->shape != SHAPE_ONE ? yyjson_mut_real(r->doc, real) : NULL;
+    return 0;
+}
+
+static int decode_value(struct reader *r, const struct field *f, const struct item *i,
+                        yyjson_mut_val **ret)
 {
     struct str text;
-    double real;
     int code;
     if (i->wire != wire_of(f->kind)) {
         return broken(r, f->name);
@@ -364,9 +432,7 @@ static int decode_value(struct reader *r, const struct field *f, const struct it
         *ret = keep ? yyjson_mut_sint(r->doc, (int64_t)i->scalar) : NULL;
         return 0;
     case KIND_DOUBLE:
-        memcpy(&real, &i->scalar, sizeof(real));
-        *ret = keep ? yyjson_mut_real(r->doc, real) : NULL;
-        return 0;
+        return decode_double(r, f, i->scalar, ret);
     case KIND_TIME:
     case KIND_MICRO_TIME:
         return decode_time(r, f, i->bytes, ret);
@@ -375,6 +441,8 @@ static int decode_value(struct reader *r, const struct field *f, const struct it
         return code < 0 ? code : decode_text(r, f, text, ret);
     case KIND_INT_OR_STRING:
         return decode_int_or_string(r, f, i->bytes, ret);
+    case KIND_STRINGS:
+        return decode_strings(r, f, i->bytes, ret);
     case KIND_RAW:
         return decode_raw(r, f, i->bytes, ret);
     case KIND_MESSAGE:
@@ -397,7 +465,8 @@ static int decode_entry(struct reader *r, const struct field *f, struct str s, y
         struct item i = {0};
         int code = take_item(&s, &i) ? 0 : broken(r, f->name);
         if (code == 0 && i.number == 1) {
-            code = i.wire == WIRE_BYTES ? decode_text(r, &key_field, i.bytes, &key) : broken(r, f->name);
+            code = i.wire == WIRE_BYTES ? decode_text(r, &key_field, i.bytes, &key)
+                                        : broken(r, f->name);
         } else if (code == 0 && i.number == 2) {
             code = decode_value(r, f, &i, &value);
         }
@@ -411,7 +480,9 @@ static int decode_entry(struct reader *r, const struct field *f, struct str s, y
             return code;
         }
     }
-    yyjson_mut_obj_add(map, key, value ? value : yyjson_mut_null(r->doc)); /* a key may come twice: the last counts */
+    yyjson_mut_obj_add(map, key,
+                       value ? value
+                             : yyjson_mut_null(r->doc)); /* a key may come twice: the last counts */
     return 0;
 }
 
@@ -425,11 +496,13 @@ static yyjson_mut_val *container(struct reader *r, yyjson_mut_val *obj, const st
     return c;
 }
 
-static int decode_field(struct reader *r, const struct field *f, const struct item *i, yyjson_mut_val *obj)
+static int decode_field(struct reader *r, const struct field *f, const struct item *i,
+                        yyjson_mut_val *obj)
 {
     yyjson_mut_val *v = NULL;
     if (f->shape == SHAPE_MAP) {
-        return i->wire == WIRE_BYTES ? decode_entry(r, f, i->bytes, container(r, obj, f)) : broken(r, f->name);
+        return i->wire == WIRE_BYTES ? decode_entry(r, f, i->bytes, container(r, obj, f))
+                                     : broken(r, f->name);
     }
     int code = decode_value(r, f, i, &v);
     if (code < 0) {
@@ -439,11 +512,14 @@ static int decode_field(struct reader *r, const struct field *f, const struct it
         yyjson_mut_arr_append(container(r, obj, f), v ? v : yyjson_mut_null(r->doc));
     } else if (v) {
         json_set(r->doc, obj, f->name, v);
+    } else {
+        json_removen(obj, f->name); /* it came before: the last counts */
     }
     return 0;
 }
 
-static int decode_message(struct reader *r, const struct message *m, struct str bytes, yyjson_mut_val **ret)
+static int decode_message(struct reader *r, const struct message *m, struct str bytes,
+                          yyjson_mut_val **ret)
 {
     yyjson_mut_val *obj = yyjson_mut_obj(r->doc);
     int code = 0;
@@ -466,8 +542,22 @@ static int decode_message(struct reader *r, const struct message *m, struct str 
     return code;
 }
 
-int protobuf_decode(const struct protobuf *p, struct str message, struct str bytes, struct arena *a, yyjson_mut_doc *d, yyjson_mut_val **ret,
-                    struct err *err)
+int protobuf_bytes(struct str message, uint32_t number, struct str *ret)
+{
+    struct str found = STR_NULL;
+    while (message.len) {
+        struct item i = {0};
+        if (!take_item(&message, &i) || (i.number == number && i.wire != WIRE_BYTES)) {
+            return ERR_BAD_REQUEST;
+        }
+        found = i.number == number ? i.bytes : found;
+    }
+    *ret = found;
+    return 0;
+}
+
+int protobuf_decode(const struct protobuf *p, struct str message, struct str bytes, struct arena *a,
+                    yyjson_mut_doc *d, yyjson_mut_val **ret, struct err *err)
 {
     struct reader r = {.arena = a, .doc = d, .err = err};
     const struct message *m = find_message(p, message);
