@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The composition root: flags -> wired graph -> run -> stop in reverse. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +121,13 @@ static int run(const struct config *c, struct wire *w, const sigset_t *set, stru
     return r;
 }
 
+/* An arena for each loop and one for the rest: many more, as by default, each keep what they once needed. */
+static void limit_arenas(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    mallopt(M_ARENA_MAX, n > 0 ? (int)n + 1 : 2);
+}
+
 static int serve(int argc, char **argv)
 {
     struct config c = {0};
@@ -134,6 +142,7 @@ static int serve(int argc, char **argv)
         fprintf(stderr, "coracle: %s\n", err_message(&err));
         return 2;
     }
+    limit_arenas();
     log_setup(c.log_level, c.log_format, STDERR_FILENO);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
