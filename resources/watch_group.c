@@ -142,7 +142,7 @@ static void window_trim(struct watch_view *v)
 {
     uint64_t least = v->first + v->n;
     for (const struct watcher *w = v->watchers; w; w = w->next) {
-        if (w->mode == WATCH_MODE_LIVE && w->seq < least) {
+        if (!w->handed_over && w->mode == WATCH_MODE_LIVE && w->seq < least) {
             least = w->seq;
         }
     }

@@ -109,6 +109,7 @@ static int reconcile(struct reconcile *r, struct err *err)
         report(r, &crd, true, "InstanceDeletionFailed", text, NULL);
         return err_move(err, &why);
     }
+    err_finish(&why);
     if (left.objects) {
         r->again_ms = AGAIN_MS;
         return 0;
