@@ -28,6 +28,8 @@ enum {
     HTTP_TLS_WARM_BYTES = 200 * 1024,
     HTTP_TLS_RECORD_BYTES = 16 * 1024,
     HTTP_ACCEPTS = 64, /* connections taken in one turn of the loop */
+    HTTP_PATIENCE_MS = 3000, /* while draining: for the rest of a request that has begun to come */
+    HTTP_LOOK_MS = 20,
 };
 
 /* The names in a verified client certificate. */
@@ -139,7 +141,8 @@ struct http_loop {
     h2o_iovec_t *iov;
     size_t cap_iov;
     bool stopping, draining;
-    _Atomic size_t active, n_conns;
+    uint64_t patience_ms; /* while draining: until when half-received requests are waited for */
+    _Atomic size_t active, n_conns, receiving;
     _Atomic uint64_t accepted, cut;
 };
 

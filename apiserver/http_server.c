@@ -81,7 +81,8 @@ static int open_unix(struct http_address *a, const char *path, struct err *err)
     struct stat st;
     if (lstat(path, &st) == 0) {
         if (!S_ISSOCK(st.st_mode)) {
-            return err_set(err, ERR_CONFLICT, "cannot listen on %s: it is there and no socket", path);
+            return err_set(err, ERR_CONFLICT, "cannot listen on %s: it is there and no socket",
+                           path);
         }
         unlink(path); /* left behind by a server that is gone */
     }
@@ -341,6 +342,40 @@ int http_server_reload(struct http_server *s, struct err *err)
     return 0;
 }
 
+/* Whether the connection has sent a part of an HTTP/1 request, which h2o keeps in the input until
+ * the body is whole. Something in the input also tells that there was a handshake. */
+static bool is_receiving(const struct http_conn *c)
+{
+    if (!c->sock->input->size || c->http1 || !c->sock->ssl) {
+        return c->sock->input->size > 0;
+    }
+    h2o_iovec_t chosen = h2o_socket_ssl_get_selected_protocol(c->sock);
+    return chosen.len != 2 || memcmp(chosen.base, "h2", 2) != 0;
+}
+
+/* Idle HTTP/1 connections would stay until their time-out; one in the middle of a request is given
+ * a while for the rest. HTTP/2's end by GOAWAY. */
+static void cut_idle(void *arg)
+{
+    struct http_loop *l = arg;
+    size_t receiving = 0;
+    bool patient = h2o_now(l->ev) < l->patience_ms;
+    for (struct http_conn *c = l->conns; c; c = c->next) {
+        if (c->live || c->cut) {
+            continue;
+        }
+        if (patient && is_receiving(c)) {
+            receiving++;
+        } else if (c->http1) {
+            http_conn_cut(c);
+        }
+    }
+    atomic_store_explicit(&l->receiving, receiving, memory_order_relaxed);
+    if (receiving) {
+        http_loop_after(l, HTTP_LOOK_MS, cut_idle, l);
+    }
+}
+
 static void drain_loop(void *arg)
 {
     struct http_loop *l = arg;
@@ -349,12 +384,8 @@ static void drain_loop(void *arg)
         http_listener_close(&l->listeners[i]);
     }
     h2o_context_request_shutdown(&l->ctx);
-    /* Idle HTTP/1 connections would stay until their time-out. */
-    for (struct http_conn *c = l->conns; c; c = c->next) {
-        if (c->http1 && !c->live) {
-            http_conn_cut(c);
-        }
-    }
+    l->patience_ms = h2o_now(l->ev) + HTTP_PATIENCE_MS;
+    cut_idle(l);
 }
 
 void http_server_drain(struct http_server *s)
@@ -365,7 +396,10 @@ void http_server_drain(struct http_server *s)
     s->drained = true;
     close_addresses(s);
     for (size_t i = 0; i < s->n_running; i++) {
-        http_post(&s->loops[i], drain_loop, &s->loops[i]);
+        atomic_store(&s->loops[i].receiving, 1); /* until it has looked */
+        if (!http_post(&s->loops[i], drain_loop, &s->loops[i])) {
+            atomic_store(&s->loops[i].receiving, 0);
+        }
     }
 }
 
@@ -378,6 +412,16 @@ size_t http_server_active(struct http_server *s)
     return n;
 }
 
+static bool busy(struct http_server *s)
+{
+    for (size_t i = 0; i < s->n_loops; i++) {
+        if (atomic_load_explicit(&s->loops[i].receiving, memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return http_server_active(s) > 0;
+}
+
 static void stop_loop(void *arg)
 {
     struct http_loop *l = arg;
@@ -387,7 +431,7 @@ static void stop_loop(void *arg)
 void http_server_stop(struct http_server *s, unsigned deadline_ms)
 {
     int64_t until = clock_mono_ms() + deadline_ms;
-    while (http_server_active(s) && clock_mono_ms() < until) {
+    while (busy(s) && clock_mono_ms() < until) {
         nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
     }
     for (size_t i = 0; i < s->n_running; i++) {
