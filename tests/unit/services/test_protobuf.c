@@ -46,8 +46,6 @@ static bool is_zero(const yyjson_mut_val *v)
     }
     yyjson_mut_val *m = json_mut(v);
     return !json_is_str(v) && !yyjson_mut_get_bool(m) && !(yyjson_mut_get_num(m) != 0);
-};
-(void)zero;
 }
 
 /* Go's JSON without what it shows of empty structs at the top; status is the server's to fill. */
