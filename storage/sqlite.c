@@ -23,6 +23,7 @@
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "storage/sqlite_priv.h"
 
@@ -184,6 +185,7 @@ static int load(struct sqlite_store *s, int64_t *ret_floor, struct err *err)
     s->rev = id ? sqlite_id_rev(id) : STORE_FIRST_REVISION;
     s->floor_stored = *ret_floor;
     s->freed = true;
+    s->trim_ms = clock_mono_ms() + SQ_TRIM_MS; /* what the start reads is given back */
     atomic_store(&s->revision, s->rev);
     atomic_store(&s->keys, (uint64_t)s->n_keys);
     return code;
