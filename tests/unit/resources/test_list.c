@@ -140,7 +140,7 @@ static void test_builtin_items(void **state)
 static void test_pages(void **state)
 {
     (void)state;
-    char name[16];
+    char name[24];
     for (int i = 0; i < 7; i++) {
         snprintf(name, sizeof(name), "n%d", i);
         make(notes, "ns", name, "}");
@@ -386,7 +386,7 @@ static void test_expired(void **state)
 static void test_pieces(void **state)
 {
     (void)state;
-    char name[16];
+    char name[24];
     for (int i = 0; i < 200; i++) {
         snprintf(name, sizeof(name), "n%03d", i);
         make(widgets, i % 2 ? "ns" : "ns2", name,
@@ -421,7 +421,7 @@ static void test_pieces(void **state)
 static void test_long_search(void **state)
 {
     (void)state;
-    char name[16], words[8001];
+    char name[24], words[8001];
     memset(words, 'w', 8000);
     words[8000] = 0;
     for (int i = 0; i < 300; i++) {
