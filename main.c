@@ -166,7 +166,7 @@ static int serve(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    const char *command = argc > 1 ? argv[1] : "help";
+    const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "serve") == 0) {
         return serve(argc - 1, argv + 1);
     }
@@ -179,5 +179,5 @@ int main(int argc, char **argv)
     }
     bool help = strcmp(command, "help") == 0 || strcmp(command, "--help") == 0;
     fputs(usage, help ? stdout : stderr);
-    return help && argc > 1 ? 0 : 2;
+    return help ? 0 : 2;
 }

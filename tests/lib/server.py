@@ -30,7 +30,8 @@ class Server:
         self.log = open(os.path.join(self.dir, "log"), "ab")
         self.out = os.path.join(self.dir, "out")
         env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=77", UBSAN_OPTIONS="print_stacktrace=1",
-                   TSAN_OPTIONS="exitcode=66")
+                   TSAN_OPTIONS="exitcode=66",
+                   LSAN_OPTIONS="print_suppressions=0")
         with open(self.out, "wb") as out:
             self.process = subprocess.Popen(
                 [self.binary, "serve", "--data", self.data, "--listen", "127.0.0.1:%d" % self.port, "--token-file",
