@@ -249,12 +249,14 @@ class Flags(Own):
         self.refused(["extra"], "extra", code=2)
 
     def test_token_files(self):
-        for text, word in (("only-a-token\n", "1"), ("t,user,uid\nx,y\n", "2"), ('t,user,uid,"open\n', "1"), (",user,uid\n", "1"), ("t,u,i\nt,v,j\n", "2")):
-            p = self.run_serve("--token-file", self.file("tokens", text), "--log-level", "error", "--listen", "127.0.0.1:0", "--listen", "nonsense")
-            self.assertEqual(p.returncode, 1)
-            last = p.stderr.splitlines()[-1]
-            if "nonsense" not in last:  # as the reference: what it cannot use it may pass over; what it refuses it names
-                self.assertIn(self.dir + "/tokens", last, text)
+        path = self.dir + "/tokens"
+        for text, record in (("only-a-token\n", 1), ("t,user,uid\nx,y\n", 2), ('t,user,uid,"open\n', 1), ('t,user,uid,"a"b\n', 1)):
+            self.file("tokens", text)
+            self.refused(["--token-file", path], "token file " + path, "record %d" % record)
+        s = self.server(tokens=",nobody,none\nt,user,uid\n")  # an empty token is nobody's
+        self.assertEqual(s.get("/api", token="t")[0], 200)
+        self.assertEqual(s.get("/api", headers={"Authorization": "Bearer "})[0], 401)
+        self.assertIn("empty token", s.stderr())
 
     def test_damaged_files(self):
         s = self.server()
