@@ -54,7 +54,8 @@ static void landed(void *arg, const struct store_outcome *o)
         _exit(1);
     }
     f->told.rev = o->rev;
-    if (write(f->fd, &f->told, sizeof(f->told)) != sizeof(f->told)) {
+    const struct told told = f->told;
+    if (write(f->fd, &told, sizeof(told)) != sizeof(told)) {
         _exit(1);
     }
     fly(f);
