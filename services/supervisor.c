@@ -85,6 +85,7 @@ static void *runner_main(void *arg)
         struct err err = {0};
         int64_t begun = clock_mono_ms();
         int code = r->b.run(r->b.self, &r->stop, &err);
+        service_on_stop(&r->stop, NULL, NULL); /* what it left there may be gone */
         if (service_stopping(&r->stop)) {
             err_finish(&err);
             break;

@@ -114,7 +114,10 @@ static int reconcile(struct reconcile *r, struct err *err)
         r->again_ms = AGAIN_MS;
         return 0;
     }
-    return let_go(r, crd, err);
+    if (json_size(json_path(crd->root, "metadata", "finalizers", NULL)) > 1) { /* somebody will see it */
+        code = report(r, &crd, false, "InstanceDeletionCompleted", "removed all instances", err);
+    }
+    return code < 0 ? code : let_go(r, crd, err);
 }
 
 /* Only definitions that are being deleted concern it. */

@@ -137,20 +137,31 @@ static void set_remaining_conditions(yyjson_mut_doc *d, struct findings *f, bool
     buf_finish(&text);
 }
 
-static int report(struct reconcile *r, yyjson_mut_doc *ns, struct findings *f, struct err *err)
+/* *ns becomes the object as it is now. */
+static int report(struct reconcile *r, yyjson_mut_doc **ns, struct findings *f, struct err *err)
 {
     bool changed = false;
-    set_content_conditions(ns, f, &changed);
-    set_remaining_conditions(ns, f, &changed);
-    int64_t since = 0, now = clock_wall_us();
-    clock_parse(json_str(json_path(ns->root, "metadata", "deletionTimestamp", NULL)), &since);
-    r->again_ms = now - since < YOUNG_US ? SOON_MS : LATER_MS;
+    set_content_conditions(*ns, f, &changed);
+    set_remaining_conditions(*ns, f, &changed);
     if (!changed) {
         return 0;
     }
     const struct client_ref ref = namespace_ref(r->name, "status");
-    yyjson_mut_doc *answer = NULL;
-    return client_update(r->client, &ref, ns->root, NULL, r->arena, &answer, err);
+    return client_update(r->client, &ref, (*ns)->root, NULL, r->arena, ns, err);
+}
+
+static int64_t again_after(const yyjson_mut_val *ns)
+{
+    int64_t since = 0;
+    clock_parse(json_str(json_path(ns, "metadata", "deletionTimestamp", NULL)), &since);
+    return clock_wall_us() - since < YOUNG_US ? SOON_MS : LATER_MS;
+}
+
+/* Whether somebody else's finalizer keeps the namespace when ours is gone: its conditions should say how it stands. */
+static bool is_held(const yyjson_mut_val *ns)
+{
+    return json_size(json_path(ns, "spec", "finalizers", NULL)) > 1 ||
+           json_size(json_path(ns, "metadata", "finalizers", NULL)) > 0;
 }
 
 /* Takes "kubernetes" out of spec.finalizers; false: it was not there. */
@@ -173,8 +184,7 @@ static int let_go(struct reconcile *r, yyjson_mut_doc *ns, struct err *err)
     if (!drop_finalizer(ns->root)) {
         return 0;
     }
-    int code = client_update(r->client, &ref, ns->root, NULL, r->arena, &answer, err);
-    return code == ERR_NOT_FOUND ? 0 : code;
+    return client_update(r->client, &ref, ns->root, NULL, r->arena, &answer, err);
 }
 
 static int reconcile(struct reconcile *r, struct err *err)
@@ -190,10 +200,13 @@ static int reconcile(struct reconcile *r, struct err *err)
     }
     struct findings f = {.arena = r->arena};
     empty(r->self, r, &f);
-    code = f.objects || f.failed ? report(r, ns, &f, err) : let_go(r, ns, err);
+    bool left = f.objects || f.failed;
+    r->again_ms = left ? again_after(ns->root) : 0;
+    code = left || is_held(ns->root) ? report(r, &ns, &f, err) : 0;
+    code = code < 0 || left ? code : let_go(r, ns, err);
     buf_finish(&f.remaining);
     buf_finish(&f.failures);
-    return code;
+    return code == ERR_NOT_FOUND ? 0 : code;
 }
 
 /* Only namespaces that are being deleted concern it. */
