@@ -435,8 +435,11 @@ static void long_lists(void **state)
     expect(yaml, 200, "kind: WidgetList\n");
     assert_int_equal(wire_count(yaml, "\n  kind: Widget\n"), 300);
     char *none = ask("GET", WIDGETS "?labelSelector=a%3Db", "");
-    expect(none, 200, "\"items\":[]");
-    expect(none, 200, "Content-Length: ");
+    expect(none, 200, "transfer-encoding: chunked\r\n"); /* so much was looked at that it paused */
+    struct buf b = unchunk(none);
+    buf_addc(&b, 0);
+    assert_int_equal(wire_count(b.ptr, "\"items\":[]"), 1);
+    buf_finish(&b);
 }
 
 /* Readers that leave, or never read, in the middle of an answer. */
