@@ -86,7 +86,10 @@ class Raw:
         self.s, self.rest, self.token = s, b"", server.token
 
     def send(self, data):
-        self.s.sendall(data.encode() if isinstance(data, str) else data)
+        try:
+            self.s.sendall(data.encode() if isinstance(data, str) else data)
+        except ssl.SSLError as e:
+            raise ConnectionResetError(str(e)) from e
         return self
 
     def head(self, method, path, headers=(), version="HTTP/1.1", host=True, auth=True):
