@@ -20,7 +20,6 @@
 
 enum { WORKERS = 2, EVENTS_AT_ONCE = 1000 };
 #define SOON_MS 10
-#define PASS_MS 20 /* between two looks at the watches: what comes meanwhile is taken together */
 
 /* The watch of one type; lives on the feeding thread. */
 struct feed {
@@ -223,7 +222,6 @@ static int feed_until_stop(struct feeder *f, struct service_stop *stop, struct e
             }
             wake(f); /* the new feeds have something to read */
         }
-        poll(&fds[1], 1, PASS_MS);
     }
     return 0;
 }
