@@ -27,7 +27,6 @@
 /* ---- lists and watches ---- */
 #define LIMIT_LIST_SLICE_BYTES (256u * 1024)       /* what an event loop reads from the store at a time */
 #define LIMIT_SELECTOR_BYTES (16u * 1024)
-#define LIMIT_WATCHES_PER_USER 20000
 #define LIMIT_WATCH_WINDOW_MS (5 * 60 * 1000)      /* default distance of the watch floor */
 #define LIMIT_WATCH_RING_BYTES (64u * 1024 * 1024) /* recent events in memory, all types together */
 #define LIMIT_WATCH_GATHER_BYTES (256u * 1024)     /* written to one watcher in one call */

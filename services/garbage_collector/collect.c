@@ -159,9 +159,18 @@ struct dependents {
     struct item *it;
     struct str uid;
     size_t blocking;
-    int code;
+    int code; /* orphaning: of the first that failed */
     struct err *err;
 };
+
+/* The item with an arena of its own, for one dependent: all of them together may be large. */
+static struct item scratch_item(const struct dependents *d, struct arena *a)
+{
+    struct item it = *d->it;
+    arena_init(a, 0);
+    it.arena = a;
+    return it;
+}
 
 static bool blocks(const yyjson_mut_val *obj, struct str uid, struct arena *a)
 {
@@ -178,13 +187,16 @@ static bool blocks(const yyjson_mut_val *obj, struct str uid, struct arena *a)
 static int count_blocking(void *arg, struct type *t, struct str ns, struct str name)
 {
     struct dependents *d = arg;
+    struct arena a;
+    struct item it = scratch_item(d, &a);
     yyjson_mut_val *obj = NULL;
-    d->code = read_object(d->it, t, ns, name, &obj, d->err);
-    if (d->code == 0 && obj) {
-        d->blocking += blocks(obj, d->uid, d->it->arena);
-        collect_enqueue(d->it->g, t, ns, name);
+    int r = read_object(&it, t, ns, name, &obj, d->err);
+    if (r == 0 && obj) {
+        d->blocking += blocks(obj, d->uid, &a);
+        collect_enqueue(it.g, t, ns, name);
     }
-    return d->code;
+    arena_finish(&a);
+    return r;
 }
 
 /* Waits until no dependent blocks it, having set each on its way. */
@@ -202,25 +214,38 @@ static int collect_foreground(struct item *it, int64_t *ret_again_ms, struct err
     return remove_finalizer(it, FOREGROUND, err);
 }
 
+static int orphan(struct item *it, struct type *t, struct str ns, struct str name, struct str uid, struct err *err)
+{
+    yyjson_mut_val *obj = NULL;
+    int r = read_object(it, t, ns, name, &obj, err);
+    if (r < 0 || !obj) {
+        return r;
+    }
+    yyjson_mut_doc *doc = json_doc(it->arena);
+    yyjson_mut_val *meta = yyjson_mut_obj(doc);
+    const struct client_ref ref = {
+        .group = t->group, .version = type_storage(t)->name, .resource = t->resource, .ns = ns, .name = name};
+    json_setz(doc, meta, "ownerReferences", references_without(doc, obj, &uid, 1));
+    return patch_metadata(it, &ref, doc, meta, obj, err);
+}
+
+/* One that cannot be orphaned now holds the others up no longer than this pass. */
 static int orphan_one(void *arg, struct type *t, struct str ns, struct str name)
 {
     struct dependents *d = arg;
-    yyjson_mut_val *obj = NULL;
-    d->code = read_object(d->it, t, ns, name, &obj, d->err);
-    if (d->code == 0 && obj) {
-        yyjson_mut_doc *doc = json_doc(d->it->arena);
-        yyjson_mut_val *meta = yyjson_mut_obj(doc);
-        const struct client_ref ref = {.group = t->group, .version = type_storage(t)->name, .resource = t->resource, .ns = ns, .name = name};
-        json_setz(doc, meta, "ownerReferences", references_without(doc, obj, &d->uid, 1));
-        d->code = patch_metadata(d->it, &ref, doc, meta, obj, d->err);
-    }
-    return d->code;
+    struct arena a;
+    struct item it = scratch_item(d, &a);
+    int r = orphan(&it, t, ns, name, d->uid, d->code ? NULL : d->err);
+    d->code = d->code ? d->code : r;
+    arena_finish(&a);
+    return 0;
 }
 
 static int collect_orphaning(struct item *it, struct err *err)
 {
     struct dependents d = {.it = it, .uid = metadata_uid(it->obj), .err = err};
     int r = owners_dependents(it->g->engine, it->types, d.uid, orphan_one, &d, err);
+    r = r < 0 ? r : d.code;
     return r < 0 ? r : remove_finalizer(it, ORPHAN, err);
 }
 
@@ -260,26 +285,58 @@ static int delete_item(struct item *it, enum propagation p, struct err *err)
     return r == ERR_NOT_FOUND ? 0 : r;
 }
 
-static int has_dependents(void *arg, struct type *t, struct str ns, struct str name)
+/* What there is of an object's own dependents. */
+struct below {
+    struct dependents d;
+    bool any, waiting;
+};
+
+static int look_below(void *arg, struct type *t, struct str ns, struct str name)
 {
-    (void)t;
-    (void)ns;
-    (void)name;
-    *(bool *)arg = true;
-    return 1;
+    struct below *b = arg;
+    struct arena a;
+    struct item it = scratch_item(&b->d, &a);
+    yyjson_mut_val *obj = NULL;
+    int r = read_object(&it, t, ns, name, &obj, b->d.err);
+    if (r == 0 && obj) {
+        b->any = true;
+        b->waiting = metadata_deleting(obj) && metadata_has_finalizer(obj, STR(FOREGROUND));
+    }
+    arena_finish(&a);
+    return r < 0 ? r : b->waiting;
+}
+
+/* Its owners no longer wait for it: a dependent of it that waits itself may be one of them, and both would wait for ever. */
+static int unblock_owners(struct item *it, struct err *err)
+{
+    yyjson_mut_doc *d = json_doc(it->arena);
+    yyjson_mut_val *meta = yyjson_mut_obj(d), *list = references_without(d, it->obj, NULL, 0);
+    struct json_iter each = json_iter(list);
+    bool any = false;
+    while (json_next(&each)) {
+        any = any || json_get_bool(each.val, "blockOwnerDeletion");
+        json_set_bool(d, each.val, "blockOwnerDeletion", false);
+    }
+    if (!any) {
+        return 0;
+    }
+    json_setz(d, meta, "ownerReferences", list);
+    int r = patch_metadata(it, &it->ref, d, meta, it->obj, err);
+    return r < 0 ? r : ERR_CONFLICT; /* it is another object now: once more */
 }
 
 /* No owner is solid: it goes, in the way its finalizers or its waiting owners ask for. */
 static int delete_unowned(struct item *it, bool waiting, struct err *err)
 {
-    bool has = false;
+    struct below b = {.d = {.it = it, .err = err}};
     if (waiting) {
-        int r = owners_dependents(it->g->engine, it->types, metadata_uid(it->obj), has_dependents, &has, err);
+        int r = owners_dependents(it->g->engine, it->types, metadata_uid(it->obj), look_below, &b, err);
+        r = r < 0 || !b.waiting ? r : unblock_owners(it, err);
         if (r < 0) {
             return r;
         }
     }
-    if (has) {
+    if (b.any) {
         return delete_item(it, PROPAGATION_FOREGROUND, err);
     }
     if (metadata_has_finalizer(it->obj, STR(ORPHAN))) {

@@ -36,6 +36,7 @@ struct feeder {
     int wake_fd;
     _Atomic bool types_changed;
     struct feed *feeds;
+    int64_t since; /* the store's revision at the last look at the types: what has come since begins there */
 };
 
 static void wake(void *arg)
@@ -113,7 +114,7 @@ static struct feed *find_feed(struct feeder *f, const struct type *t)
     return NULL;
 }
 
-/* rev: where to begin; 0: with the present objects (a type that has just come has few). */
+/* rev: where to begin. */
 static int add_feed(struct feeder *f, struct type *t, int64_t rev, struct err *err)
 {
     struct feed *x = ALLOC(struct feed);
@@ -132,6 +133,7 @@ static int add_feed(struct feeder *f, struct type *t, int64_t rev, struct err *e
     }
     x->next = f->feeds;
     f->feeds = x;
+    read_feed(f, x->watcher, x); /* the first time nobody announces it */
     return 0;
 }
 
@@ -213,15 +215,17 @@ static int feed_until_stop(struct feeder *f, struct service_stop *stop, struct e
         if (fds[0].revents && read(f->wake_fd, &n, sizeof(n)) < 0) {
             continue;
         }
+        int64_t now = store_revision(engine_store(f->g->engine));
         watch_group_ready(f->group, read_feed, f);
         drop_ended(f);
         if (atomic_exchange(&f->types_changed, false)) {
-            int r = follow_types(f, 0, err);
+            int r = follow_types(f, f->since, err);
             if (r < 0) {
                 return r;
             }
-            wake(f); /* the new feeds have something to read */
+            wake(f); /* a new feed may have ended already */
         }
+        f->since = now;
     }
     return 0;
 }
@@ -303,7 +307,8 @@ static void set_feeder(struct garbage_collector *g, struct feeder *f)
 static int run(struct garbage_collector *g, struct feeder *f, struct service_stop *stop, struct err *err)
 {
     pthread_t workers[WORKERS];
-    int r = follow_types(f, store_revision(engine_store(g->engine)), err);
+    f->since = store_revision(engine_store(g->engine));
+    int r = follow_types(f, f->since, err);
     if (r == 0) {
         r = enqueue_old(g, err);
     }

@@ -38,7 +38,8 @@ static void test_order(void **state)
     struct config c = {.disabled = {.items = disabled, .n = 1}};
     _Atomic int order = 0;
     struct work k[3] = {{.order = &order}, {.order = &order}, {.order = &order}};
-    const struct background table[] = {{"one", run, &k[0]}, {"two", run, &k[1]}, {"a name longer than threads take", run, &k[2]}};
+    const struct background table[] = {
+        {"one", run, &k[0]}, {"two", run, &k[1]}, {"a name longer than threads take", run, &k[2]}};
     struct supervisor *s = supervisor_start(&c, table, 3);
     EVENTUALLY(k[0].runs == 1 && k[2].runs == 1);
     supervisor_stop(s);
