@@ -227,7 +227,7 @@ static void add_server(struct buf *b, const char *address)
     struct str host = host_of(address);
     const char *port = strrchr(address, ':');
     buf_addz(b, "    server: https://");
-    if (str_is(host, "0.0.0.0")) {
+    if (!host.len || str_is(host, "0.0.0.0")) {
         buf_addz(b, "127.0.0.1");
     } else if (str_is(host, "::")) {
         buf_addz(b, "[::1]");
