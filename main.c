@@ -45,7 +45,8 @@ static bool is_tcp(const char *listen)
 }
 
 /* Writes the kubeconfig for the first TCP address and says where to go from here. */
-static int announce(const struct config *c, const struct wire *w, const struct server *s, struct err *err)
+static int announce(const struct config *c, const struct wire *w, const struct server *s,
+                    struct err *err)
 {
     for (size_t i = 0; i < c->listen.n; i++) {
         log_info("listening", LOG_Z("address", server_address(s, i)));
@@ -58,13 +59,15 @@ static int announce(const struct config *c, const struct wire *w, const struct s
         if (r < 0) {
             return err_wrap(err, "kubeconfig");
         }
-        printf("Coracle " CORACLE_VERSION " serves https://%s; the administrator's kubeconfig is %s\n"
+        printf("Coracle " CORACLE_VERSION
+               " serves https://%s; the administrator's kubeconfig is %s\n"
                "Try, in another terminal:\n"
                "  export KUBECONFIG=%s\n"
                "  kubectl api-resources\n"
                "  kubectl create configmap hello --from-literal=to=world\n"
                "  kubectl get configmaps --watch\n",
-               server_address(s, i), authority_kubeconfig(w->authority), authority_kubeconfig(w->authority));
+               server_address(s, i), authority_kubeconfig(w->authority),
+               authority_kubeconfig(w->authority));
         fflush(stdout);
         break;
     }
@@ -121,7 +124,8 @@ static int run(const struct config *c, struct wire *w, const sigset_t *set, stru
     return r;
 }
 
-/* An arena for each loop and one for the rest: many more, as by default, each keep what they once needed. */
+/* An arena for each loop and one for the rest: many more, as by default, each keep what they once
+ * needed. */
 static void limit_arenas(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);

@@ -18,7 +18,8 @@ static yyjson_mut_val *find(const yyjson_mut_val *obj, const char *type)
 
 static yyjson_mut_val *add(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type)
 {
-    yyjson_mut_val *status = json_ensure_obj(d, obj, "status"), *list = json_get(status, "conditions");
+    yyjson_mut_val *status = json_ensure_obj(d, obj, "status"),
+                   *list = json_get(status, "conditions");
     yyjson_mut_val *c = yyjson_mut_obj(d);
     if (!json_is_arr(list)) {
         list = yyjson_mut_arr(d);
@@ -29,12 +30,13 @@ static yyjson_mut_val *add(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *t
     return c;
 }
 
-bool condition_set(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, bool status, const char *reason, struct str message)
+bool condition_set(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, bool status,
+                   const char *reason, struct str message)
 {
     const struct str value = status ? STR("True") : STR("False");
     yyjson_mut_val *c = find(obj, type);
-    if (c && str_eq(json_get_str(c, "status"), value) && str_is(json_get_str(c, "reason"), reason) &&
-        str_eq(json_get_str(c, "message"), message)) {
+    if (c && str_eq(json_get_str(c, "status"), value) &&
+        str_is(json_get_str(c, "reason"), reason) && str_eq(json_get_str(c, "message"), message)) {
         return false;
     }
     c = c ? c : add(d, obj, type);

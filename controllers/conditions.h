@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Status conditions: the list {type, status, lastTransitionTime, reason, message} that objects report themselves by. */
+/* Status conditions: the list {type, status, lastTransitionTime, reason, message} that objects
+ * report themselves by. */
 #ifndef CONTROLLERS_CONDITIONS_H
 #define CONTROLLERS_CONDITIONS_H
 
@@ -8,8 +9,10 @@
 
 #include "base/str.h"
 
-/* Sets a condition in obj.status.conditions; lastTransitionTime moves (to now) only when status does. True: something changed. Strings are copied. */
-bool condition_set(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, bool status, const char *reason, struct str message);
+/* Sets a condition in obj.status.conditions; lastTransitionTime moves (to now) only when status
+ * does. True: something changed. Strings are copied. */
+bool condition_set(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, bool status,
+                   const char *reason, struct str message);
 /* Whether the condition is there and "True". */
 bool condition_is_true(const yyjson_mut_val *obj, const char *type);
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an author of a controller reads first. A controller has a name, the types it watches and how their objects map to its keys, and a
- * reconcile function that brings one key's world from what is to what should be. The runtime (controllers/manager.h) never runs one key
- * twice at once, merges events, and repeats what failed with back-off.
+/* What an author of a controller reads first. A controller has a name, the types it watches and how
+ * their objects map to its keys, and a reconcile function that brings one key's world from what is
+ * to what should be. The runtime (controllers/manager.h) never runs one key twice at once, merges
+ * events, and repeats what failed with back-off.
  *
  *   static int reconcile(struct reconcile *r, struct err *err) {
  *       yyjson_mut_doc *d;
- *       int code = client_get(r->client, &(struct client_ref){.group = STR("example.com"), .resource = STR("widgets"),
- *                             .ns = r->ns, .name = r->name}, r->arena, &d, err);
- *       if (code == ERR_NOT_FOUND) { return 0; }
+ *       int code = client_get(r->client, &(struct client_ref){.group = STR("example.com"),
+ * .resource = STR("widgets"), .ns = r->ns, .name = r->name}, r->arena, &d, err); if (code ==
+ * ERR_NOT_FOUND) { return 0; }
  *       ...
  *   } */
 #ifndef CONTROLLERS_CONTROLLER_H
@@ -22,14 +23,15 @@
 /* One call of a reconcile function. */
 struct reconcile {
     struct client *client;
-    struct arena *arena;  /* released after the call */
-    struct str ns, name;  /* the key */
-    void *self;           /* the controller's */
-    int64_t again_ms;     /* set > 0: run this key again after that time */
+    struct arena *arena; /* released after the call */
+    struct str ns, name; /* the key */
+    void *self;          /* the controller's */
+    int64_t again_ms;    /* set > 0: run this key again after that time */
 };
 
-/* 0: done (or again after r->again_ms). Negative: failed; it is logged and run again with back-off. ERR_CONFLICT is the quiet form: somebody else
- * wrote first; it is run again soon and not logged. Any worker thread; may wait. */
+/* 0: done (or again after r->again_ms). Negative: failed; it is logged and run again with back-off.
+ * ERR_CONFLICT is the quiet form: somebody else wrote first; it is run again soon and not logged.
+ * Any worker thread; may wait. */
 typedef int reconcile_fn(struct reconcile *r, struct err *err);
 
 struct controller_queue;
@@ -37,7 +39,8 @@ struct controller_queue;
 void controller_enqueue(struct controller_queue *q, struct str ns, struct str name);
 
 enum informer_event_type { INFORMER_PUT, INFORMER_DELETED };
-/* What an informer saw. The tree lives until the handler returns; of a DELETED it is the last state, or NULL when that is not known. */
+/* What an informer saw. The tree lives until the handler returns; of a DELETED it is the last
+ * state, or NULL when that is not known. */
 struct informer_event {
     enum informer_event_type type;
     struct str ns, name;
@@ -45,7 +48,8 @@ struct informer_event {
 };
 
 /* Enqueues the keys that an object concerns. Must be quick. */
-typedef void controller_map_fn(void *self, const struct informer_event *e, struct controller_queue *q);
+typedef void controller_map_fn(void *self, const struct informer_event *e,
+                               struct controller_queue *q);
 
 struct controller_watch {
     struct str group, version, resource; /* version "": the storage version */
@@ -58,7 +62,7 @@ struct controller {
     size_t n_watches;
     reconcile_fn *reconcile;
     void *self;
-    unsigned workers;    /* 0: 1 */
+    unsigned workers; /* 0: 1 */
 };
 
 #endif

@@ -196,7 +196,8 @@ static void key_put(struct informer *i, struct str ns, struct str name, const yy
 
 /* ---- events ---- */
 
-static void tell(struct informer *i, enum informer_event_type type, struct str ns, struct str name, const yyjson_mut_val *obj)
+static void tell(struct informer *i, enum informer_event_type type, struct str ns, struct str name,
+                 const yyjson_mut_val *obj)
 {
     struct informer_event e = {.type = type, .ns = ns, .name = name, .obj = obj};
     pthread_mutex_lock(&i->lock);
@@ -218,7 +219,8 @@ static int listed(void *arg, yyjson_mut_doc *obj, struct err *err)
 {
     (void)err;
     struct str ns = json_str(json_path(obj->root, "metadata", "namespace", NULL));
-    tell(arg, INFORMER_PUT, ns, json_str(json_path(obj->root, "metadata", "name", NULL)), obj->root);
+    tell(arg, INFORMER_PUT, ns, json_str(json_path(obj->root, "metadata", "name", NULL)),
+         obj->root);
     return 0;
 }
 
@@ -234,7 +236,8 @@ static void watched(void *arg, const struct client_event *e)
     if (e->bytes && json_read_own(&a, blob_str(e->bytes), &d, NULL) < 0) {
         d = NULL;
     }
-    tell(i, e->type == CLIENT_DELETED ? INFORMER_DELETED : INFORMER_PUT, e->ns, e->name, d ? d->root : NULL);
+    tell(i, e->type == CLIENT_DELETED ? INFORMER_DELETED : INFORMER_PUT, e->ns, e->name,
+         d ? d->root : NULL);
     arena_finish(&a);
 }
 
@@ -266,7 +269,10 @@ static void tell_vanished(struct informer *i)
 
 static struct client_ref ref_of(const struct informer *i)
 {
-    return (struct client_ref){.group = str_from(i->group), .version = str_from(i->version), .resource = str_from(i->resource), .ns = str_from(i->ns)};
+    return (struct client_ref){.group = str_from(i->group),
+                               .version = str_from(i->version),
+                               .resource = str_from(i->resource),
+                               .ns = str_from(i->ns)};
 }
 
 static bool stopping(struct informer *i)
@@ -351,11 +357,13 @@ static void *informer_main(void *arg)
             err_finish(&err);
             break;
         }
-        wait = clock_mono_ms() - begun >= RETRY_MOST_MS ? RETRY_FIRST_MS : wait; /* it went well for long enough */
+        wait = clock_mono_ms() - begun >= RETRY_MOST_MS ? RETRY_FIRST_MS
+                                                        : wait; /* it went well for long enough */
         if (r == ERR_EXPIRED || r == 0) {
             wait = RETRY_FIRST_MS;
         } else {
-            log_warn("an informer begins anew", LOG_Z("group", i->group), LOG_Z("resource", i->resource), LOG_ERR(&err), LOG_I("after_ms", wait));
+            log_warn("an informer begins anew", LOG_Z("group", i->group),
+                     LOG_Z("resource", i->resource), LOG_ERR(&err), LOG_I("after_ms", wait));
             pause_ms(i, wait);
             wait = wait * 2 < RETRY_MOST_MS ? wait * 2 : RETRY_MOST_MS;
         }
@@ -429,7 +437,8 @@ void informer_keys(struct informer *i, informer_key_fn *visit, void *arg)
     pthread_mutex_unlock(&i->lock);
 }
 
-void informer_by_index(struct informer *i, const char *name, struct str term, informer_key_fn *visit, void *arg)
+void informer_by_index(struct informer *i, const char *name, struct str term,
+                       informer_key_fn *visit, void *arg)
 {
     size_t index = 0;
     while (index < i->n_indexes && strcmp(i->indexes[index].name, name) != 0) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An informer follows one type through a client: it lists, then watches, and tells its handlers of every object that is put or deleted,
- * also over gaps (a watch that ended, history that is gone). It remembers which keys exist and, for each declared index, under which terms;
- * objects themselves are read through the client. */
+/* An informer follows one type through a client: it lists, then watches, and tells its handlers of
+ * every object that is put or deleted, also over gaps (a watch that ended, history that is gone).
+ * It remembers which keys exist and, for each declared index, under which terms; objects themselves
+ * are read through the client. */
 #ifndef CONTROLLERS_INFORMER_H
 #define CONTROLLERS_INFORMER_H
 
@@ -29,8 +30,10 @@ bool informer_wait_synced(struct informer *i);
 void informer_stop(struct informer *i);
 
 typedef void informer_key_fn(void *arg, struct str ns, struct str name);
-/* Visits all keys, or those under a term of an index. Any thread; the visitor must not call the informer. */
+/* Visits all keys, or those under a term of an index. Any thread; the visitor must not call the
+ * informer. */
 void informer_keys(struct informer *i, informer_key_fn *visit, void *arg);
-void informer_by_index(struct informer *i, const char *name, struct str term, informer_key_fn *visit, void *arg);
+void informer_by_index(struct informer *i, const char *name, struct str term,
+                       informer_key_fn *visit, void *arg);
 
 #endif

@@ -62,7 +62,8 @@ struct informer *manager_informer(struct manager *m, const struct controller_wat
 {
     for (size_t i = 0; i < m->n_informers; i++) {
         const struct controller_watch *have = &m->informers[i].w;
-        if (str_eq(have->group, w->group) && str_eq(have->version, w->version) && str_eq(have->resource, w->resource)) {
+        if (str_eq(have->group, w->group) && str_eq(have->version, w->version) &&
+            str_eq(have->resource, w->resource)) {
             return m->informers[i].informer;
         }
     }
@@ -87,11 +88,14 @@ static void on_event(void *arg, const struct informer_event *e)
     }
 }
 
-static struct metric *series(struct manager *m, const struct controller *c, enum metric_type type, const char *name, const char *help,
-                             const char *result)
+static struct metric *series(struct manager *m, const struct controller *c, enum metric_type type,
+                             const char *name, const char *help, const char *result)
 {
-    const struct metric_label labels[] = {{"controller", str_from(c->name)}, {"result", str_from(result)}};
-    return m->metrics ? metrics_series(m->metrics, type, name, help, labels, result ? 2 : 1, NULL, 0) : NULL;
+    const struct metric_label labels[] = {{"controller", str_from(c->name)},
+                                          {"result", str_from(result)}};
+    return m->metrics
+               ? metrics_series(m->metrics, type, name, help, labels, result ? 2 : 1, NULL, 0)
+               : NULL;
 }
 
 void manager_add(struct manager *m, const struct controller *c)
@@ -100,9 +104,12 @@ void manager_add(struct manager *m, const struct controller *c)
     r->manager = m;
     r->c = c;
     r->queue.queue = workqueue_create();
-    r->done = series(m, c, METRIC_COUNTER, "controller_runtime_reconcile_total", "Reconciliations by controller and result.", "success");
-    r->failed = series(m, c, METRIC_COUNTER, "controller_runtime_reconcile_total", "Reconciliations by controller and result.", "error");
-    r->seconds = series(m, c, METRIC_HISTOGRAM, "controller_runtime_reconcile_time_seconds", "Time of a reconciliation.", NULL);
+    r->done = series(m, c, METRIC_COUNTER, "controller_runtime_reconcile_total",
+                     "Reconciliations by controller and result.", "success");
+    r->failed = series(m, c, METRIC_COUNTER, "controller_runtime_reconcile_total",
+                       "Reconciliations by controller and result.", "error");
+    r->seconds = series(m, c, METRIC_HISTOGRAM, "controller_runtime_reconcile_time_seconds",
+                        "Time of a reconciliation.", NULL);
     m->running = alloc_resize(m->running, (m->n_running + 1) * sizeof(*m->running));
     m->running[m->n_running++] = r;
     for (size_t i = 0; i < c->n_watches; i++) {
@@ -114,13 +121,15 @@ void manager_add(struct manager *m, const struct controller *c)
     }
 }
 
-static void settle(struct running *r, struct str key, const struct reconcile *call, int code, struct err *err)
+static void settle(struct running *r, struct str key, const struct reconcile *call, int code,
+                   struct err *err)
 {
     struct workqueue *q = r->queue.queue;
     if (code == ERR_CONFLICT) {
         workqueue_add_after(q, key, CONFLICT_MS);
     } else if (code < 0) {
-        log_warn("a reconciliation failed and is run again", LOG_Z("controller", r->c->name), LOG_S("key", key), LOG_ERR(err));
+        log_warn("a reconciliation failed and is run again", LOG_Z("controller", r->c->name),
+                 LOG_S("key", key), LOG_ERR(err));
         workqueue_add_failed(q, key);
     } else {
         workqueue_forget(q, key);
@@ -139,7 +148,8 @@ static void reconcile_key(struct running *r, char *text)
     struct err err = {0};
     struct str name, key = str_from(text), ns = str_cut(key, '/', &name);
     arena_init(&a, 0);
-    struct reconcile call = {.client = r->manager->client, .arena = &a, .ns = ns, .name = name, .self = r->c->self};
+    struct reconcile call = {
+        .client = r->manager->client, .arena = &a, .ns = ns, .name = name, .self = r->c->self};
     uint64_t begun = clock_mono_ns();
     int code = r->c->reconcile(&call, &err);
     if (r->seconds) {

@@ -19,7 +19,8 @@ struct informer *manager_informer(struct manager *m, const struct controller_wat
 void manager_start(struct manager *m);
 /* Queues a key of a controller by hand. Any thread, after the start. */
 void manager_enqueue(struct manager *m, const char *controller, struct str ns, struct str name);
-/* Stops taking keys, lets the calls that run end, stops the informers, releases everything. NULL allowed. */
+/* Stops taking keys, lets the calls that run end, stops the informers, releases everything. NULL
+ * allowed. */
 void manager_destroy(struct manager *m);
 
 #endif

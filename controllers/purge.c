@@ -36,7 +36,8 @@ static int find_victim(void *arg, yyjson_mut_doc *obj, struct err *err)
     return 0;
 }
 
-static int delete_victims(struct client *c, const struct client_ref *ref, const struct victim *v, struct err *err)
+static int delete_victims(struct client *c, const struct client_ref *ref, const struct victim *v,
+                          struct err *err)
 {
     for (; v; v = v->next) {
         struct client_ref one = *ref;
@@ -85,7 +86,8 @@ static int count_left(void *arg, yyjson_mut_doc *obj, struct err *err)
     return 0;
 }
 
-int purge(struct client *c, const struct client_ref *ref, struct arena *a, struct purge_left *ret, struct err *err)
+int purge(struct client *c, const struct client_ref *ref, struct arena *a, struct purge_left *ret,
+          struct err *err)
 {
     struct search s = {.arena = a, .last = &s.first};
     struct purge_left left = {0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deletes every object of a type in a scope and says what remains: what namespace and definition deletion share. */
+/* Deletes every object of a type in a scope and says what remains: what namespace and definition
+ * deletion share. */
 #ifndef CONTROLLERS_PURGE_H
 #define CONTROLLERS_PURGE_H
 
@@ -15,8 +16,9 @@ struct purge_left {
     size_t n_finalizers;
 };
 
-/* Deletes (in the background policy) all objects of ref's type in ref's namespace ("": everywhere) and counts what is left. The first error
- * ends it; an object that has gone meanwhile is none. */
-int purge(struct client *c, const struct client_ref *ref, struct arena *a, struct purge_left *ret, struct err *err);
+/* Deletes (in the background policy) all objects of ref's type in ref's namespace ("": everywhere)
+ * and counts what is left. The first error ends it; an object that has gone meanwhile is none. */
+int purge(struct client *c, const struct client_ref *ref, struct arena *a, struct purge_left *ret,
+          struct err *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A queue of keys for workers. One entry a key holds its state (waiting, in work, failures, due time); the waiting ones form a list, the
- * delayed ones a binary heap by due time. An entry that has no state left is dropped. */
+/* A queue of keys for workers. One entry a key holds its state (waiting, in work, failures, due
+ * time); the waiting ones form a list, the delayed ones a binary heap by due time. An entry that
+ * has no state left is dropped. */
 #include "controllers/workqueue.h"
 
 #include <pthread.h>
@@ -22,7 +23,7 @@ struct entry {
     int64_t due;        /* monotonic ms, while in the heap */
     size_t heap_at;     /* index in the heap, from 1; 0: not in it */
     unsigned failures;
-    bool dirty;         /* to be worked on */
+    bool dirty; /* to be worked on */
     bool working;
     size_t len;
     char key[];

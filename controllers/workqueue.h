@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A queue of keys for workers: a key that waits is there once; one that is being worked on is not handed out again until it is done; failures
- * come back with exponential back-off. All functions may be called by any thread. */
+/* A queue of keys for workers: a key that waits is there once; one that is being worked on is not
+ * handed out again until it is done; failures come back with exponential back-off. All functions
+ * may be called by any thread. */
 #ifndef CONTROLLERS_WORKQUEUE_H
 #define CONTROLLERS_WORKQUEUE_H
 
@@ -23,7 +24,8 @@ void workqueue_add_failed(struct workqueue *q, struct str key);
 /* Forgets the key's failures. */
 void workqueue_forget(struct workqueue *q, struct str key);
 
-/* Waits for a key and takes it into work. The key is the caller's to free(). NULL: the queue was stopped. */
+/* Waits for a key and takes it into work. The key is the caller's to free(). NULL: the queue was
+ * stopped. */
 char *workqueue_get(struct workqueue *q);
 /* Ends the work on the key; if it was added meanwhile it is handed out again. */
 void workqueue_done(struct workqueue *q, struct str key);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The index of ownership. Terms of one index: "u:UID" for each owner, "o" for any owner, "d" while being deleted. */
+/* The index of ownership. Terms of one index: "u:UID" for each owner, "o" for any owner, "d" while
+ * being deleted. */
 #include "resources/owners.h"
 
 #include "base/json.h"
@@ -53,7 +54,8 @@ size_t owners_terms(const yyjson_mut_val *obj, struct arena *a, struct store_ter
     }
     struct json_iter it = json_iter(refs);
     while (json_next(&it)) {
-        struct str uid = json_get_str(it.val, "uid"), term = str_from(arena_printf(a, "u:%.*s", STR_FMT(uid)));
+        struct str uid = json_get_str(it.val, "uid"),
+                   term = str_from(arena_printf(a, "u:%.*s", STR_FMT(uid)));
         bool twice = false;
         for (size_t i = 0; i < n; i++) {
             twice = twice || str_eq(terms[i].term, term);
@@ -90,7 +92,8 @@ static struct type *type_of_key(const struct registry_snapshot *types, struct st
     for (size_t i = 0; i < types->n_groups; i++) {
         for (size_t j = 0; j < types->groups[i].n_types; j++) {
             struct type *t = types->groups[i].types[j];
-            if (str_starts(key, t->prefix) && str_eq(t->kind, t->stored_kind) && str_eq(type_storage(t)->api_version, t->stored_api_version)) {
+            if (str_starts(key, t->prefix) && str_eq(t->kind, t->stored_kind) &&
+                str_eq(type_storage(t)->api_version, t->stored_api_version)) {
                 return t;
             }
         }
@@ -113,10 +116,12 @@ static int keep_key(void *arg, const struct store_entry *e)
 }
 
 /* Keys first, then the visits: a visitor may use the store. */
-static int find(struct engine *e, const struct registry_snapshot *types, struct str term, owners_visit_fn *visit, void *arg, struct err *err)
+static int find(struct engine *e, const struct registry_snapshot *types, struct str term,
+                owners_visit_fn *visit, void *arg, struct err *err)
 {
     struct search s = {.types = types};
-    const struct store_range r = {.prefix = PREFIX, .index = INDEX, .term = term, .keys_only = true};
+    const struct store_range r = {
+        .prefix = PREFIX, .index = INDEX, .term = term, .keys_only = true};
     int64_t at = 0;
     arena_init(&s.arena, 0);
     s.last = &s.first;
@@ -128,7 +133,8 @@ static int find(struct engine *e, const struct registry_snapshot *types, struct 
     return code;
 }
 
-int owners_dependents(struct engine *e, const struct registry_snapshot *types, struct str uid, owners_visit_fn *visit, void *arg, struct err *err)
+int owners_dependents(struct engine *e, const struct registry_snapshot *types, struct str uid,
+                      owners_visit_fn *visit, void *arg, struct err *err)
 {
     struct buf term = {0};
     buf_printf(&term, "u:%.*s", STR_FMT(uid));
@@ -137,12 +143,14 @@ int owners_dependents(struct engine *e, const struct registry_snapshot *types, s
     return r;
 }
 
-int owners_deleting(struct engine *e, const struct registry_snapshot *types, owners_visit_fn *visit, void *arg, struct err *err)
+int owners_deleting(struct engine *e, const struct registry_snapshot *types, owners_visit_fn *visit,
+                    void *arg, struct err *err)
 {
     return find(e, types, STR("d"), visit, arg, err);
 }
 
-int owners_all(struct engine *e, const struct registry_snapshot *types, owners_visit_fn *visit, void *arg, struct err *err)
+int owners_all(struct engine *e, const struct registry_snapshot *types, owners_visit_fn *visit,
+               void *arg, struct err *err)
 {
     return find(e, types, STR("o"), visit, arg, err);
 }

@@ -4,12 +4,12 @@
 
 #include <assert.h>
 
-
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "resources/client.h"
 
-const struct service_document *service_document(const struct service_documents *d, const char *resource)
+const struct service_document *service_document(const struct service_documents *d,
+                                                const char *resource)
 {
     for (size_t i = 0; i < d->n; i++) {
         if (strcmp(d->items[i].resource, resource) == 0) {
@@ -20,7 +20,8 @@ const struct service_document *service_document(const struct service_documents *
     return NULL;
 }
 
-int service_publish(struct registry *r, const struct service_document *d, const struct type_extras *extras, struct err *err)
+int service_publish(struct registry *r, const struct service_document *d,
+                    const struct type_extras *extras, struct err *err)
 {
     struct arena a;
     yyjson_mut_doc *doc = NULL;
@@ -78,7 +79,8 @@ void service_print(struct buf *b, const struct service_info *table, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const struct service_info *s = &table[i];
-        buf_printf(b, "%s%s\n  %s\n  %-10s%s\n", s->name, s->background ? " (background)" : "", s->description, "theme", s->theme);
+        buf_printf(b, "%s%s\n  %s\n  %-10s%s\n", s->name, s->background ? " (background)" : "",
+                   s->description, "theme", s->theme);
         if (strcmp(s->name, s->provides) != 0) {
             print_list(b, "provides", &s->provides, 1);
         }
@@ -93,7 +95,8 @@ void service_print_dot(struct buf *b, const struct service_info *table, size_t n
 {
     buf_addz(b, "digraph services {\n  rankdir=LR;\n  node [shape=box];\n");
     for (size_t i = 0; i < n; i++) {
-        buf_printf(b, "  \"%s\" [label=\"%s\"%s];\n", table[i].provides, table[i].name, table[i].background ? ", style=bold" : "");
+        buf_printf(b, "  \"%s\" [label=\"%s\"%s];\n", table[i].provides, table[i].name,
+                   table[i].background ? ", style=bold" : "");
         for (size_t j = 0; j < table[i].n_requires; j++) {
             buf_printf(b, "  \"%s\" -> \"%s\";\n", table[i].provides, table[i].requires[j]);
         }

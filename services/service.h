@@ -10,18 +10,22 @@
  *     name: folders                  # default: the service's name
  *     type: struct folders           # default: struct NAME
  *     header: services/folders/folders.h   # default
- *   requires: [config, engine, namespaces]   # names that others provide; "config" is main's struct config
- *   resources: [schemas/folders.yaml]        # definitions it ships (CustomResourceDefinition documents), relative to the folder
- *   rights:                                  # asked for its own identity system:coracle:folders; gives deps->client
+ *   requires: [config, engine, namespaces]   # names that others provide; "config" is main's struct
+ * config resources: [schemas/folders.yaml]        # definitions it ships (CustomResourceDefinition
+ * documents), relative to the folder rights:                                  # asked for its own
+ * identity system:coracle:folders; gives deps->client
  *     - {groups: ["folder.grafana.app"], resources: [folders], verbs: ["*"]}
- *   background: true                         # folders_run is run for the server's life on a thread of its own
+ *   background: true                         # folders_run is run for the server's life on a thread
+ * of its own
  *
- * and implements, with struct folders_deps generated into services/wire.gen.h (one member a requirement, named as it, then
- * `const struct service_documents *documents` and, with rights, `struct client *client`):
+ * and implements, with struct folders_deps generated into services/wire.gen.h (one member a
+ * requirement, named as it, then `const struct service_documents *documents` and, with rights,
+ * `struct client *client`):
  *
  *   int folders_provide(const struct folders_deps *d, struct folders **ret, struct err *err);
- *   void folders_release(struct folders *f);                         # NULL allowed; in reverse order of construction
- *   int folders_run(struct folders *f, struct service_stop *stop, struct err *err);   # only with background
+ *   void folders_release(struct folders *f);                         # NULL allowed; in reverse
+ * order of construction int folders_run(struct folders *f, struct service_stop *stop, struct err
+ * *err);   # only with background
  *
  * A service includes its own header, "services/service.h" and "services/wire.gen.h". */
 #ifndef SERVICES_SERVICE_H
@@ -52,23 +56,27 @@ struct service_documents {
 };
 
 /* The embedded document of that resource; asserts that it is there (the generator checked). */
-const struct service_document *service_document(const struct service_documents *d, const char *resource);
+const struct service_document *service_document(const struct service_documents *d,
+                                                const char *resource);
 /* Makes the type of an embedded document and puts it into the registry. extras may be NULL. */
-int service_publish(struct registry *r, const struct service_document *d, const struct type_extras *extras, struct err *err);
+int service_publish(struct registry *r, const struct service_document *d,
+                    const struct type_extras *extras, struct err *err);
 /* Every document of the service, without extras. */
 int service_publish_all(struct registry *r, const struct service_documents *d, struct err *err);
 
 /* A row of the generated table: what `coracle services` prints. Static. */
 struct service_info {
     const char *name, *theme, *description, *provides;
-    const char *const *requires;
+    const char *const *
+        requires;
     size_t n_requires;
     const struct service_documents *documents;
     const char *rights; /* JSON; NULL: none */
     bool background;
 };
 
-/* The client of a service's own identity: the user system:coracle:NAME in the group system:coracle. */
+/* The client of a service's own identity: the user system:coracle:NAME in the group system:coracle.
+ */
 struct client *service_client(struct engine *e, const char *name);
 
 /* The graph of services, one after another in order of construction, and as DOT. */
@@ -82,8 +90,8 @@ bool service_stopping(const struct service_stop *s);
 bool service_wait(struct service_stop *s, int ms);
 /* Becomes readable when the server stops; for poll(2). */
 int service_stop_fd(const struct service_stop *s);
-/* Runs fn(arg) on the stopping thread when the server stops (at once if it does already); for services that wait in something
- * else. One at a time; NULL fn takes it back. */
+/* Runs fn(arg) on the stopping thread when the server stops (at once if it does already); for
+ * services that wait in something else. One at a time; NULL fn takes it back. */
 void service_on_stop(struct service_stop *s, void (*fn)(void *arg), void *arg);
 
 #endif

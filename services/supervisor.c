@@ -92,9 +92,11 @@ static void *runner_main(void *arg)
         }
         wait = clock_mono_ms() - begun >= BACKOFF_RESET_MS ? BACKOFF_FIRST_MS : wait;
         if (code < 0) {
-            log_error("a background service failed and is run again", LOG_Z("service", r->b.name), LOG_ERR(&err), LOG_I("after_ms", wait));
+            log_error("a background service failed and is run again", LOG_Z("service", r->b.name),
+                      LOG_ERR(&err), LOG_I("after_ms", wait));
         } else {
-            log_error("a background service ended and is run again", LOG_Z("service", r->b.name), LOG_I("after_ms", wait));
+            log_error("a background service ended and is run again", LOG_Z("service", r->b.name),
+                      LOG_I("after_ms", wait));
         }
         err_finish(&err);
         service_wait(&r->stop, (int)wait);
@@ -128,12 +130,14 @@ static void warn_of_unknown(const struct config *c, const struct background *tab
             j++;
         }
         if (j == n) {
-            log_warn("the configuration disables what is no background service", LOG_Z("service", c->disabled.items[i]));
+            log_warn("the configuration disables what is no background service",
+                     LOG_Z("service", c->disabled.items[i]));
         }
     }
 }
 
-struct supervisor *supervisor_start(const struct config *c, const struct background *table, size_t n)
+struct supervisor *supervisor_start(const struct config *c, const struct background *table,
+                                    size_t n)
 {
     struct supervisor *s = ALLOC(struct supervisor);
     s->runners = alloc_zero((n + 1) * sizeof(*s->runners));

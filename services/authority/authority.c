@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server's own certificate authority. First start makes a self-signed P-256 certificate that is both the authority and the
- * serving certificate; later starts find it. */
+/* The server's own certificate authority. First start makes a self-signed P-256 certificate that is
+ * both the authority and the serving certificate; later starts find it. */
 #include "services/authority/authority.h"
 
 #include <errno.h>
@@ -24,8 +24,8 @@
 
 struct authority {
     const struct config *config;
-    char *cert_file, *key_file;          /* the authority's own */
-    char *serving_cert, *serving_key;    /* what is served with: the same, or the configuration's */
+    char *cert_file, *key_file;       /* the authority's own */
+    char *serving_cert, *serving_key; /* what is served with: the same, or the configuration's */
     char *client_ca_file;
     char *kubeconfig;
     struct crypto_keypair pair;
@@ -102,10 +102,13 @@ static void add_interfaces(struct names *l)
     freeifaddrs(all);
 }
 
-/* What the certificate is valid for: the loopback names, this host's name, every address listened on. */
+/* What the certificate is valid for: the loopback names, this host's name, every address listened
+ * on. */
 static void gather_names(const struct config *c, struct names *l)
 {
-    static const char *const always[] = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", "::1"};
+    static const char *const always[] = {"localhost",          "kubernetes",
+                                         "kubernetes.default", "kubernetes.default.svc",
+                                         "127.0.0.1",          "::1"};
     char host[HOST_NAME_MAX + 1];
     for (size_t i = 0; i < sizeof(always) / sizeof(*always); i++) {
         add_name(l, str_from(always[i]));
@@ -148,7 +151,8 @@ static int load_pair(struct authority *a, struct err *err)
     return r < 0 ? err_move(err, &e) : file_read(a->key_file, PEM_BYTES, &a->pair.key_pem, err);
 }
 
-/* One file of all authorities whose client certificates count: the own one, and the configuration's. */
+/* One file of all authorities whose client certificates count: the own one, and the
+ * configuration's. */
 static int write_client_ca(const struct authority *a, struct err *err)
 {
     AUTO(buf_finish) struct buf pem = {0};
@@ -254,7 +258,8 @@ int authority_write_kubeconfig(const struct authority *a, const char *address, s
         buf_addz(&text, "users:\n- name: coracle-admin\n  user:\n");
         add_base64(&text, "client-certificate-data", buf_str(&admin.cert_pem));
         add_base64(&text, "client-key-data", buf_str(&admin.key_pem));
-        buf_addz(&text, "contexts:\n- name: coracle\n  context:\n    cluster: coracle\n    user: coracle-admin\n    namespace: "
+        buf_addz(&text, "contexts:\n- name: coracle\n  context:\n    cluster: coracle\n    user: "
+                        "coracle-admin\n    namespace: "
                         "default\ncurrent-context: coracle\n");
         r = file_write(a->kubeconfig, buf_str(&text), 0600, err);
     }

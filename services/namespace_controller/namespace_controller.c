@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The controller that ends namespaces: deletes what is in them, type by type, reports in the namespace's conditions what holds it, and takes
- * the "kubernetes" finalizer away when nothing remains. Conditions as the reference's namespace controller words them. */
+/* The controller that ends namespaces: deletes what is in them, type by type, reports in the
+ * namespace's conditions what holds it, and takes the "kubernetes" finalizer away when nothing
+ * remains. Conditions as the reference's namespace controller words them. */
 #include "services/namespace_controller/namespace_controller.h"
 
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "controllers/purge.h"
 #include "services/wire.gen.h"
 
-#define SOON_MS 200     /* while a namespace's deletion is young */
+#define SOON_MS 200 /* while a namespace's deletion is young */
 #define LATER_MS 5000
 #define YOUNG_US (30 * (int64_t)1000000)
 #define WORKERS 2
@@ -27,16 +28,19 @@ struct namespace_controller {
 /* What one pass over a namespace found. */
 struct findings {
     struct arena *arena;
-    struct buf remaining;          /* "configmaps. has 1 resource instances, ..." */
+    struct buf remaining; /* "configmaps. has 1 resource instances, ..." */
     size_t objects;
-    struct purge_left finalizers;  /* summed over the types */
+    struct purge_left finalizers; /* summed over the types */
     struct buf failures;
     size_t failed;
 };
 
 static struct client_ref namespace_ref(struct str name, const char *subresource)
 {
-    return (struct client_ref){.version = STR("v1"), .resource = STR("namespaces"), .name = name, .subresource = str_from(subresource)};
+    return (struct client_ref){.version = STR("v1"),
+                               .resource = STR("namespaces"),
+                               .name = name,
+                               .subresource = str_from(subresource)};
 }
 
 static void sum_finalizer(struct findings *f, const struct purge_finalizer *add)
@@ -58,14 +62,17 @@ static void sum_finalizer(struct findings *f, const struct purge_finalizer *add)
 
 static void empty_type(struct reconcile *r, const struct type *t, struct findings *f)
 {
-    const struct client_ref ref = {.group = t->group, .version = type_storage(t)->name, .resource = t->resource, .ns = r->name};
+    const struct client_ref ref = {.group = t->group,
+                                   .version = type_storage(t)->name,
+                                   .resource = t->resource,
+                                   .ns = r->name};
     struct purge_left left = {0};
     struct err err = {0};
     if (purge(r->client, &ref, r->arena, &left, &err) < 0) {
         buf_printf(&f->failures, "%s%s", f->failed++ ? ", " : "", err_message(&err));
     } else if (left.objects) {
-        buf_printf(&f->remaining, "%s%.*s.%.*s has %zu resource instances", f->objects ? ", " : "", STR_FMT(t->resource), STR_FMT(t->group),
-                   left.objects);
+        buf_printf(&f->remaining, "%s%.*s.%.*s has %zu resource instances", f->objects ? ", " : "",
+                   STR_FMT(t->resource), STR_FMT(t->group), left.objects);
         f->objects += left.objects;
     }
     for (size_t i = 0; i < left.n_finalizers; i++) {
@@ -77,7 +84,8 @@ static void empty_type(struct reconcile *r, const struct type *t, struct finding
 /* Types that share their storage with another (events.k8s.io) are emptied once. */
 static bool is_own_storage(const struct type *t)
 {
-    return str_eq(type_storage(t)->api_version, t->stored_api_version) && str_eq(t->kind, t->stored_kind);
+    return str_eq(type_storage(t)->api_version, t->stored_api_version) &&
+           str_eq(t->kind, t->stored_kind);
 }
 
 static void empty(struct namespace_controller *c, struct reconcile *r, struct findings *f)
@@ -87,7 +95,8 @@ static void empty(struct namespace_controller *c, struct reconcile *r, struct fi
         for (size_t j = 0; j < s->groups[i].n_types; j++) {
             const struct type *t = s->groups[i].types[j];
             const uint32_t needed = VERB_BIT(VERB_LIST) | VERB_BIT(VERB_DELETE);
-            if (t->namespaced && !t->virtual_ && (t->verbs & needed) == needed && is_own_storage(t)) {
+            if (t->namespaced && !t->virtual_ && (t->verbs & needed) == needed &&
+                is_own_storage(t)) {
                 empty_type(r, t, f);
             }
         }
@@ -98,16 +107,20 @@ static void empty(struct namespace_controller *c, struct reconcile *r, struct fi
 static void set_content_conditions(yyjson_mut_doc *d, struct findings *f, bool *changed)
 {
     struct buf text = {0};
-    *changed |= condition_set(d, d->root, "NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", STR("All resources successfully discovered"));
-    *changed |= condition_set(d, d->root, "NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions",
-                              STR("All legacy kube types successfully parsed"));
+    *changed |= condition_set(d, d->root, "NamespaceDeletionDiscoveryFailure", false,
+                              "ResourcesDiscovered", STR("All resources successfully discovered"));
+    *changed |=
+        condition_set(d, d->root, "NamespaceDeletionGroupVersionParsingFailure", false,
+                      "ParsedGroupVersions", STR("All legacy kube types successfully parsed"));
     if (f->failed) {
-        buf_printf(&text, "Failed to delete all resource types, %zu remaining: %.*s", f->failed, STR_FMT(buf_str(&f->failures)));
+        buf_printf(&text, "Failed to delete all resource types, %zu remaining: %.*s", f->failed,
+                   STR_FMT(buf_str(&f->failures)));
     } else {
         buf_addz(&text, "All content successfully deleted, may be waiting on finalization");
     }
-    *changed |= condition_set(d, d->root, "NamespaceDeletionContentFailure", f->failed > 0, f->failed ? "ContentDeletionFailed" : "ContentDeleted",
-                              buf_str(&text));
+    *changed |=
+        condition_set(d, d->root, "NamespaceDeletionContentFailure", f->failed > 0,
+                      f->failed ? "ContentDeletionFailed" : "ContentDeleted", buf_str(&text));
     buf_finish(&text);
 }
 
@@ -119,21 +132,24 @@ static void set_remaining_conditions(yyjson_mut_doc *d, struct findings *f, bool
     } else {
         buf_addz(&text, "All content successfully removed");
     }
-    *changed |= condition_set(d, d->root, "NamespaceContentRemaining", f->objects > 0, f->objects ? "SomeResourcesRemain" : "ContentRemoved",
-                              buf_str(&text));
+    *changed |=
+        condition_set(d, d->root, "NamespaceContentRemaining", f->objects > 0,
+                      f->objects ? "SomeResourcesRemain" : "ContentRemoved", buf_str(&text));
     text.len = 0;
     if (f->finalizers.n_finalizers) {
         buf_addz(&text, "Some content in the namespace has finalizers remaining: ");
         for (size_t i = 0; i < f->finalizers.n_finalizers; i++) {
             const struct purge_finalizer *p = &f->finalizers.finalizers[i];
-            buf_printf(&text, "%s%.*s in %zu resource instances", i ? ", " : "", STR_FMT(p->name), p->objects);
+            buf_printf(&text, "%s%.*s in %zu resource instances", i ? ", " : "", STR_FMT(p->name),
+                       p->objects);
         }
     } else {
         buf_addz(&text, "All content-preserving finalizers finished");
     }
     bool held = f->finalizers.n_finalizers > 0;
-    *changed |= condition_set(d, d->root, "NamespaceFinalizersRemaining", held, held ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
-                              buf_str(&text));
+    *changed |=
+        condition_set(d, d->root, "NamespaceFinalizersRemaining", held,
+                      held ? "SomeFinalizersRemain" : "ContentHasNoFinalizers", buf_str(&text));
     buf_finish(&text);
 }
 
@@ -157,7 +173,8 @@ static int64_t again_after(const yyjson_mut_val *ns)
     return clock_wall_us() - since < YOUNG_US ? SOON_MS : LATER_MS;
 }
 
-/* Whether somebody else's finalizer keeps the namespace when ours is gone: its conditions should say how it stands. */
+/* Whether somebody else's finalizer keeps the namespace when ours is gone: its conditions should
+ * say how it stands. */
 static bool is_held(const yyjson_mut_val *ns)
 {
     return json_size(json_path(ns, "spec", "finalizers", NULL)) > 1 ||
@@ -218,11 +235,13 @@ static void map_namespace(void *self, const struct informer_event *e, struct con
     }
 }
 
-int namespace_controller_provide(const struct namespace_controller_deps *d, struct namespace_controller **ret, struct err *err)
+int namespace_controller_provide(const struct namespace_controller_deps *d,
+                                 struct namespace_controller **ret, struct err *err)
 {
     (void)err;
     struct namespace_controller *c = ALLOC(struct namespace_controller);
-    *c = (struct namespace_controller){.client = d->client, .registry = d->registry, .metrics = d->metrics};
+    *c = (struct namespace_controller){
+        .client = d->client, .registry = d->registry, .metrics = d->metrics};
     *ret = c;
     return 0;
 }
@@ -232,10 +251,17 @@ void namespace_controller_release(struct namespace_controller *c)
     free(c);
 }
 
-int namespace_controller_run(struct namespace_controller *c, struct service_stop *stop, struct err *err)
+int namespace_controller_run(struct namespace_controller *c, struct service_stop *stop,
+                             struct err *err)
 {
-    static const struct controller_watch watches[] = {{.version = {"v1", 2}, .resource = {"namespaces", 10}, .map = map_namespace}};
-    const struct controller def = {.name = "namespace", .watches = watches, .n_watches = 1, .reconcile = reconcile, .self = c, .workers = WORKERS};
+    static const struct controller_watch watches[] = {
+        {.version = {"v1", 2}, .resource = {"namespaces", 10}, .map = map_namespace}};
+    const struct controller def = {.name = "namespace",
+                                   .watches = watches,
+                                   .n_watches = 1,
+                                   .reconcile = reconcile,
+                                   .self = c,
+                                   .workers = WORKERS};
     struct manager *m = manager_create(c->client, c->metrics);
     (void)err;
     manager_add(m, &def);

@@ -25,21 +25,23 @@ static struct manifest *provider(struct manifest *all, size_t n, struct str name
 static int check_doubles(const struct manifest *a, const struct manifest *b, struct err *err)
 {
     if (str_eq(a->provides, b->provides)) {
-        return err_set(err, ERR_INVALID, "%s and %s both provide %.*s", a->path, b->path, STR_FMT(a->provides));
+        return err_set(err, ERR_INVALID, "%s and %s both provide %.*s", a->path, b->path,
+                       STR_FMT(a->provides));
     }
     for (size_t i = 0; i < a->n_resources; i++) {
         for (size_t j = 0; j < b->n_resources; j++) {
             if (str_eq(a->resources[i].name, b->resources[j].name)) {
-                return err_set(err, ERR_INVALID, "%s (%.*s) and %s (%.*s) both ship the type %.*s", a->path,
-                               STR_FMT(a->resources[i].file), b->path, STR_FMT(b->resources[j].file),
-                               STR_FMT(a->resources[i].name));
+                return err_set(err, ERR_INVALID, "%s (%.*s) and %s (%.*s) both ship the type %.*s",
+                               a->path, STR_FMT(a->resources[i].file), b->path,
+                               STR_FMT(b->resources[j].file), STR_FMT(a->resources[i].name));
             }
         }
     }
     return 0;
 }
 
-static int resolve(struct arena *a, struct manifest *m, struct manifest *all, size_t n, struct err *err)
+static int resolve(struct arena *a, struct manifest *m, struct manifest *all, size_t n,
+                   struct err *err)
 {
     m->needs = arena_zero(a, (m->n_requires + 1) * sizeof(*m->needs));
     bool engine = false;
@@ -47,11 +49,13 @@ static int resolve(struct arena *a, struct manifest *m, struct manifest *all, si
         m->needs[i] = provider(all, n, m->requires[i]);
         engine = engine || str_is(m->requires[i], "engine");
         if (!m->needs[i] && !str_is(m->requires[i], "config")) {
-            return err_set(err, ERR_INVALID, "%s: requires %.*s, which no service provides", m->path, STR_FMT(m->requires[i]));
+            return err_set(err, ERR_INVALID, "%s: requires %.*s, which no service provides",
+                           m->path, STR_FMT(m->requires[i]));
         }
     }
     if (m->rights.len && !engine) {
-        return err_set(err, ERR_INVALID, "%s: rights are exercised through the engine: require it", m->path);
+        return err_set(err, ERR_INVALID, "%s: rights are exercised through the engine: require it",
+                       m->path);
     }
     return 0;
 }
@@ -66,8 +70,8 @@ static int cycle(const struct walk *w, const struct manifest *back, struct err *
     for (i = i ? i - 1 : 0; i < w->depth; i++) {
         buf_printf(&text, "%.*s -> ", STR_FMT(w->path[i]->name));
     }
-    return err_set(err, ERR_INVALID, "%s: services need each other in a circle: %.*s%.*s", back->path, STR_FMT(buf_str(&text)),
-                   STR_FMT(back->name));
+    return err_set(err, ERR_INVALID, "%s: services need each other in a circle: %.*s%.*s",
+                   back->path, STR_FMT(buf_str(&text)), STR_FMT(back->name));
 }
 
 static int visit(struct walk *w, struct manifest *m, struct err *err)
@@ -92,9 +96,11 @@ static int visit(struct walk *w, struct manifest *m, struct err *err)
     return 0;
 }
 
-int graph_order(struct arena *a, struct manifest *all, size_t n, struct manifest ***ret_order, struct err *err)
+int graph_order(struct arena *a, struct manifest *all, size_t n, struct manifest ***ret_order,
+                struct err *err)
 {
-    struct walk w = {.path = arena_zero(a, (n + 1) * sizeof(*w.path)), .order = arena_zero(a, (n + 1) * sizeof(*w.order))};
+    struct walk w = {.path = arena_zero(a, (n + 1) * sizeof(*w.path)),
+                     .order = arena_zero(a, (n + 1) * sizeof(*w.order))};
     int r = 0;
     for (size_t i = 0; i < n && r == 0; i++) {
         for (size_t j = 0; j < i && r == 0; j++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wiregen OUT SERVICE_DIR...: reads each folder's service.yaml and writes OUT/wire.gen.h and OUT/wire.gen.c. Runs at build time. */
+/* wiregen OUT SERVICE_DIR...: reads each folder's service.yaml and writes OUT/wire.gen.h and
+ * OUT/wire.gen.c. Runs at build time. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,11 +14,13 @@ static int by_name(const void *a, const void *b)
     return str_cmp(((const struct manifest *)a)->name, ((const struct manifest *)b)->name);
 }
 
-static int write_file(struct arena *a, const char *dir, const char *name, const struct buf *text, struct err *err)
+static int write_file(struct arena *a, const char *dir, const char *name, const struct buf *text,
+                      struct err *err)
 {
     AUTO(buf_finish) struct buf was = {0};
     const char *path = arena_printf(a, "%s/%s", dir, name);
-    if (file_read(path, (size_t)64 << 20, &was, NULL) == 0 && str_eq(buf_str(&was), buf_str(text))) {
+    if (file_read(path, (size_t)64 << 20, &was, NULL) == 0 &&
+        str_eq(buf_str(&was), buf_str(text))) {
         return 0; /* nothing is rebuilt for an equal file */
     }
     return file_write(path, buf_str(text), 0644, err);

@@ -21,7 +21,8 @@ static int read_tree(struct arena *a, const char *path, yyjson_mut_val **ret, st
         return err_wrap(err, "%s", path);
     }
     if (twice.n) {
-        return err_set(err, ERR_BAD_REQUEST, "%s: %.*s stands twice", path, STR_FMT(twice.paths[0]));
+        return err_set(err, ERR_BAD_REQUEST, "%s: %.*s stands twice", path,
+                       STR_FMT(twice.paths[0]));
     }
     if (!json_is_obj(d->root)) {
         return err_set(err, ERR_BAD_REQUEST, "%s: a map is wanted", path);
@@ -42,8 +43,8 @@ static bool is_identifier(struct str s)
     return s.len > 0;
 }
 
-static int read_strings(struct arena *a, const char *path, const yyjson_mut_val *list, const char *key, struct str **ret,
-                        size_t *ret_n, struct err *err)
+static int read_strings(struct arena *a, const char *path, const yyjson_mut_val *list,
+                        const char *key, struct str **ret, size_t *ret_n, struct err *err)
 {
     size_t n = 0;
     if (list && !json_is_arr(list)) {
@@ -53,7 +54,8 @@ static int read_strings(struct arena *a, const char *path, const yyjson_mut_val 
     struct json_iter it = json_iter(list);
     while (json_next(&it)) {
         if (!json_is_str(it.val)) {
-            return err_set(err, ERR_BAD_REQUEST, "%s: %s[%zu]: a text is wanted", path, key, it.index);
+            return err_set(err, ERR_BAD_REQUEST, "%s: %s[%zu]: a text is wanted", path, key,
+                           it.index);
         }
         (*ret)[n++] = json_str(it.val);
     }
@@ -61,7 +63,8 @@ static int read_strings(struct arena *a, const char *path, const yyjson_mut_val 
     return 0;
 }
 
-static int read_resource(struct arena *a, const char *dir, const char *path, struct manifest_resource *res, struct err *err)
+static int read_resource(struct arena *a, const char *dir, const char *path,
+                         struct manifest_resource *res, struct err *err)
 {
     yyjson_mut_val *tree = NULL;
     const char *file = arena_printf(a, "%s/%.*s", dir, STR_FMT(res->file));
@@ -71,7 +74,8 @@ static int read_resource(struct arena *a, const char *dir, const char *path, str
     }
     res->name = json_str(json_path(tree, "metadata", "name", NULL));
     if (!str_is(json_get_str(tree, "kind"), "CustomResourceDefinition") || !res->name.len) {
-        return err_set(err, ERR_BAD_REQUEST, "%s: a CustomResourceDefinition with a name is wanted", file);
+        return err_set(err, ERR_BAD_REQUEST, "%s: a CustomResourceDefinition with a name is wanted",
+                       file);
     }
     AUTO(buf_finish) struct buf json = {0};
     json_write(&json, tree);
@@ -79,7 +83,8 @@ static int read_resource(struct arena *a, const char *dir, const char *path, str
     return 0;
 }
 
-static int read_resources(struct arena *a, const char *dir, struct manifest *m, const yyjson_mut_val *list, struct err *err)
+static int read_resources(struct arena *a, const char *dir, struct manifest *m,
+                          const yyjson_mut_val *list, struct err *err)
 {
     struct str *files = NULL;
     int r = read_strings(a, m->path, list, "resources", &files, &m->n_resources, err);
@@ -103,7 +108,8 @@ static struct str or_else(struct str s, const char *fallback)
 
 static int check_keys(const struct manifest *m, const yyjson_mut_val *tree, struct err *err)
 {
-    static const char *const known[] = {"name", "theme", "description", "provides", "requires", "resources", "rights", "background"};
+    static const char *const known[] = {"name",     "theme",     "description", "provides",
+                                        "requires", "resources", "rights",      "background"};
     struct json_iter it = json_iter(tree);
     while (json_next(&it)) {
         bool found = false;
@@ -111,7 +117,8 @@ static int check_keys(const struct manifest *m, const yyjson_mut_val *tree, stru
             found = found || str_is(json_str(it.key), known[i]);
         }
         if (!found) {
-            return err_set(err, ERR_BAD_REQUEST, "%s: %.*s: there is no such key", m->path, STR_FMT(json_str(it.key)));
+            return err_set(err, ERR_BAD_REQUEST, "%s: %.*s: there is no such key", m->path,
+                           STR_FMT(json_str(it.key)));
         }
     }
     return 0;
@@ -122,10 +129,12 @@ static int check_names(const char *dir, const struct manifest *m, struct err *er
     const char *base = strrchr(dir, '/');
     base = base ? base + 1 : dir;
     if (!is_identifier(m->name) || !is_identifier(m->provides)) {
-        return err_set(err, ERR_BAD_REQUEST, "%s: names are lower-case letters, digits and _", m->path);
+        return err_set(err, ERR_BAD_REQUEST, "%s: names are lower-case letters, digits and _",
+                       m->path);
     }
     if (!str_is(m->name, base)) {
-        return err_set(err, ERR_BAD_REQUEST, "%s: the name %.*s is not its folder's", m->path, STR_FMT(m->name));
+        return err_set(err, ERR_BAD_REQUEST, "%s: the name %.*s is not its folder's", m->path,
+                       STR_FMT(m->name));
     }
     if (!m->theme.len || !m->description.len) {
         return err_set(err, ERR_BAD_REQUEST, "%s: theme and description are wanted", m->path);
@@ -146,8 +155,10 @@ int manifest_read(struct arena *a, const char *dir, struct manifest *ret, struct
     m.theme = json_get_str(tree, "theme");
     m.description = json_get_str(tree, "description");
     m.provides = or_else(json_get_str(provides, "name"), arena_printf(a, "%.*s", STR_FMT(m.name)));
-    m.type = or_else(json_get_str(provides, "type"), arena_printf(a, "struct %.*s", STR_FMT(m.name)));
-    m.header = or_else(json_get_str(provides, "header"), arena_printf(a, "services/%.*s/%.*s.h", STR_FMT(m.name), STR_FMT(m.name)));
+    m.type =
+        or_else(json_get_str(provides, "type"), arena_printf(a, "struct %.*s", STR_FMT(m.name)));
+    m.header = or_else(json_get_str(provides, "header"),
+                       arena_printf(a, "services/%.*s/%.*s.h", STR_FMT(m.name), STR_FMT(m.name)));
     m.background = json_get_bool(tree, "background");
     if (json_get(tree, "rights")) {
         AUTO(buf_finish) struct buf rights = {0};
@@ -155,7 +166,8 @@ int manifest_read(struct arena *a, const char *dir, struct manifest *ret, struct
         m.rights = arena_str(a, buf_str(&rights));
     }
     if ((r = check_keys(&m, tree, err)) < 0 || (r = check_names(dir, &m, err)) < 0 ||
-        (r = read_strings(a, m.path, json_get(tree, "requires"), "requires", &m.requires, &m.n_requires, err)) < 0 ||
+        (r = read_strings(a, m.path, json_get(tree, "requires"), "requires", &m.requires,
+                          &m.n_requires, err)) < 0 ||
         (r = read_resources(a, dir, &m, json_get(tree, "resources"), err)) < 0) {
         return r;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A service's manifest, read and checked: what the generator works from. services/service.h says what a manifest holds. */
+/* A service's manifest, read and checked: what the generator works from. services/service.h says
+ * what a manifest holds. */
 #ifndef SERVICES_WIREGEN_MANIFEST_H
 #define SERVICES_WIREGEN_MANIFEST_H
 
@@ -20,7 +21,8 @@ struct manifest {
     const char *path; /* of the manifest, for messages */
     struct str name, theme, description;
     struct str provides, type, header; /* what it provides: its name, C type and header */
-    struct str *requires;
+    struct str *
+        requires;
     size_t n_requires;
     struct manifest_resource *resources;
     size_t n_resources;
@@ -31,7 +33,8 @@ struct manifest {
     int mark;
 };
 
-/* Reads DIR/service.yaml and the documents it names. Everything lives in the arena. ERR_BAD_REQUEST names the file and the key. */
+/* Reads DIR/service.yaml and the documents it names. Everything lives in the arena. ERR_BAD_REQUEST
+ * names the file and the key. */
 int manifest_read(struct arena *a, const char *dir, struct manifest *ret, struct err *err);
 
 #endif
