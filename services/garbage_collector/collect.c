@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the collector does about one object, after the reference's garbage collector. An object is looked at as an owner when it waits for its
- * dependents (foreground) or is to leave them behind (orphan), and else as a dependent: its owners are solid (there), waiting (being deleted in
- * the foreground and blocked by it) or dangling (gone). */
+/* What the collector does about one object, after the reference's garbage collector. An object is
+ * looked at as an owner when it waits for its dependents (foreground) or is to leave them behind
+ * (orphan), and else as a dependent: its owners are solid (there), waiting (being deleted in the
+ * foreground and blocked by it) or dangling (gone). */
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -25,9 +26,11 @@ struct item {
     size_t n_owners;
 };
 
-void collect_enqueue(struct garbage_collector *g, const struct type *t, struct str ns, struct str name)
+void collect_enqueue(struct garbage_collector *g, const struct type *t, struct str ns,
+                     struct str name)
 {
-    char *key = alloc_printf("%.*s/%.*s/%.*s/%.*s", STR_FMT(t->group), STR_FMT(t->resource), STR_FMT(ns), STR_FMT(name));
+    char *key = alloc_printf("%.*s/%.*s/%.*s/%.*s", STR_FMT(t->group), STR_FMT(t->resource),
+                             STR_FMT(ns), STR_FMT(name));
     workqueue_add(g->queue, str_from(key));
     free(key);
 }
@@ -57,7 +60,8 @@ void collect_enqueue_owners(struct garbage_collector *g, const yyjson_mut_val *o
     size_t n = owners_of(obj, a, &owners);
     struct registry_snapshot *types = registry_ref(g->registry);
     for (size_t i = 0; i < n; i++) {
-        const struct type *t = owners[i].block ? registry_find_kind(types, owners[i].group, owners[i].kind) : NULL;
+        const struct type *t =
+            owners[i].block ? registry_find_kind(types, owners[i].group, owners[i].kind) : NULL;
         if (t) {
             collect_enqueue(g, t, owner_ns(t, metadata_namespace(obj)), owners[i].name);
         }
@@ -86,7 +90,8 @@ static bool is_absent(struct garbage_collector *g, struct str uid)
 }
 
 /* An object's tree in its storage version; NULL: it is not there. */
-static int read_object(struct item *it, const struct type *t, struct str ns, struct str name, yyjson_mut_val **ret, struct err *err)
+static int read_object(struct item *it, const struct type *t, struct str ns, struct str name,
+                       yyjson_mut_val **ret, struct err *err)
 {
     struct blob *blob = NULL;
     struct stored s;
@@ -110,8 +115,8 @@ static struct str version_of(const yyjson_mut_val *obj)
 }
 
 /* Patches metadata with the members of `meta`, on condition that the object is as it was read. */
-static int patch_metadata(const struct item *it, const struct client_ref *ref, yyjson_mut_doc *d, yyjson_mut_val *meta, const yyjson_mut_val *obj,
-                          struct err *err)
+static int patch_metadata(const struct item *it, const struct client_ref *ref, yyjson_mut_doc *d,
+                          yyjson_mut_val *meta, const yyjson_mut_val *obj, struct err *err)
 {
     yyjson_mut_doc *answer = NULL;
     yyjson_mut_val *patch = yyjson_mut_obj(d);
@@ -137,7 +142,8 @@ static int remove_finalizer(const struct item *it, const char *finalizer, struct
 }
 
 /* The references that stay when those of the given uids go. */
-static yyjson_mut_val *references_without(yyjson_mut_doc *d, const yyjson_mut_val *obj, const struct str *uids, size_t n)
+static yyjson_mut_val *references_without(yyjson_mut_doc *d, const yyjson_mut_val *obj,
+                                          const struct str *uids, size_t n)
 {
     yyjson_mut_val *list = yyjson_mut_arr(d);
     struct json_iter each = json_iter(json_get(metadata_of(obj), "ownerReferences"));
@@ -214,7 +220,8 @@ static int collect_foreground(struct item *it, int64_t *ret_again_ms, struct err
     return remove_finalizer(it, FOREGROUND, err);
 }
 
-static int orphan(struct item *it, struct type *t, struct str ns, struct str name, struct str uid, struct err *err)
+static int orphan(struct item *it, struct type *t, struct str ns, struct str name, struct str uid,
+                  struct err *err)
 {
     yyjson_mut_val *obj = NULL;
     int r = read_object(it, t, ns, name, &obj, err);
@@ -223,8 +230,11 @@ static int orphan(struct item *it, struct type *t, struct str ns, struct str nam
     }
     yyjson_mut_doc *doc = json_doc(it->arena);
     yyjson_mut_val *meta = yyjson_mut_obj(doc);
-    const struct client_ref ref = {
-        .group = t->group, .version = type_storage(t)->name, .resource = t->resource, .ns = ns, .name = name};
+    const struct client_ref ref = {.group = t->group,
+                                   .version = type_storage(t)->name,
+                                   .resource = t->resource,
+                                   .ns = ns,
+                                   .name = name};
     json_setz(doc, meta, "ownerReferences", references_without(doc, obj, &uid, 1));
     return patch_metadata(it, &ref, doc, meta, obj, err);
 }
@@ -253,12 +263,14 @@ static int collect_orphaning(struct item *it, struct err *err)
 
 enum owner_state { OWNER_SOLID, OWNER_WAITING, OWNER_DANGLING };
 
-static int owner_state(struct item *it, const struct owner *o, enum owner_state *ret, struct err *err)
+static int owner_state(struct item *it, const struct owner *o, enum owner_state *ret,
+                       struct err *err)
 {
     const struct type *t = registry_find_kind(it->types, o->group, o->kind);
     yyjson_mut_val *obj = NULL;
     if (!t || (t->namespaced && !it->ref.ns.len)) {
-        *ret = is_absent(it->g, o->uid) ? OWNER_DANGLING : OWNER_SOLID; /* it cannot be looked up: leave it alone */
+        *ret = is_absent(it->g, o->uid) ? OWNER_DANGLING
+                                        : OWNER_SOLID; /* it cannot be looked up: leave it alone */
         return 0;
     }
     int r = read_object(it, t, owner_ns(t, it->ref.ns), o->name, &obj, err);
@@ -277,7 +289,8 @@ static int owner_state(struct item *it, const struct owner *o, enum owner_state 
 
 static int delete_item(struct item *it, enum propagation p, struct err *err)
 {
-    const struct client_options o = {.propagation = p, .uid = metadata_uid(it->obj), .resource_version = version_of(it->obj)};
+    const struct client_options o = {
+        .propagation = p, .uid = metadata_uid(it->obj), .resource_version = version_of(it->obj)};
     int r = client_delete(it->g->client, &it->ref, &o, err);
     if (r == 0 && it->g->deletions) {
         metric_add(it->g->deletions, 1);
@@ -306,7 +319,8 @@ static int look_below(void *arg, struct type *t, struct str ns, struct str name)
     return r < 0 ? r : b->waiting;
 }
 
-/* Its owners no longer wait for it: a dependent of it that waits itself may be one of them, and both would wait for ever. */
+/* Its owners no longer wait for it: a dependent of it that waits itself may be one of them, and
+ * both would wait for ever. */
 static int unblock_owners(struct item *it, struct err *err)
 {
     yyjson_mut_doc *d = json_doc(it->arena);
@@ -330,7 +344,8 @@ static int delete_unowned(struct item *it, bool waiting, struct err *err)
 {
     struct below b = {.d = {.it = it, .err = err}};
     if (waiting) {
-        int r = owners_dependents(it->g->engine, it->types, metadata_uid(it->obj), look_below, &b, err);
+        int r =
+            owners_dependents(it->g->engine, it->types, metadata_uid(it->obj), look_below, &b, err);
         r = r < 0 || !b.waiting ? r : unblock_owners(it, err);
         if (r < 0) {
             return r;
@@ -386,23 +401,32 @@ static int collect_item(struct item *it, int64_t *ret_again_ms, struct err *err)
         if (metadata_has_finalizer(it->obj, STR(ORPHAN))) {
             return collect_orphaning(it, err);
         }
-        return metadata_has_finalizer(it->obj, STR(FOREGROUND)) ? collect_foreground(it, ret_again_ms, err) : 0;
+        return metadata_has_finalizer(it->obj, STR(FOREGROUND))
+                   ? collect_foreground(it, ret_again_ms, err)
+                   : 0;
     }
     it->n_owners = owners_of(it->obj, it->arena, &it->owners);
     return it->n_owners ? collect_dependent(it, err) : 0;
 }
 
-int collect_object(struct garbage_collector *g, struct str key, struct arena *a, int64_t *ret_again_ms, struct err *err)
+int collect_object(struct garbage_collector *g, struct str key, struct arena *a,
+                   int64_t *ret_again_ms, struct err *err)
 {
-    struct str rest, group = str_cut(key, '/', &rest), resource = str_cut(rest, '/', &rest), name, ns = str_cut(rest, '/', &name);
+    struct str rest, group = str_cut(key, '/', &rest), resource = str_cut(rest, '/', &rest), name,
+                     ns = str_cut(rest, '/', &name);
     struct registry_snapshot *types = registry_ref(g->registry);
-    struct item it = {.g = g, .arena = a, .types = types, .type = registry_find(types, group, resource)};
+    struct item it = {
+        .g = g, .arena = a, .types = types, .type = registry_find(types, group, resource)};
     int r = 0;
     if (g->attempts) {
         metric_add(g->attempts, 1);
     }
     if (it.type) {
-        it.ref = (struct client_ref){.group = group, .version = type_storage(it.type)->name, .resource = resource, .ns = ns, .name = name};
+        it.ref = (struct client_ref){.group = group,
+                                     .version = type_storage(it.type)->name,
+                                     .resource = resource,
+                                     .ns = ns,
+                                     .name = name};
         r = collect_item(&it, ret_again_ms, err);
     }
     registry_snapshot_unref(types);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the collector hears of things: one thread reads the watches of all types, in process, and queues what may need work; a few workers do
- * it. Nothing is kept in memory but the queue: who depends on whom is asked of the store's index (resources/owners.h). */
+/* How the collector hears of things: one thread reads the watches of all types, in process, and
+ * queues what may need work; a few workers do it. Nothing is kept in memory but the queue: who
+ * depends on whom is asked of the store's index (resources/owners.h). */
 #include "services/garbage_collector/garbage_collector.h"
 
 #include <errno.h>
@@ -36,7 +37,8 @@ struct feeder {
     int wake_fd;
     _Atomic bool types_changed;
     struct feed *feeds;
-    int64_t since; /* the store's revision at the last look at the types: what has come since begins there */
+    int64_t since; /* the store's revision at the last look at the types: what has come since begins
+                      there */
 };
 
 static void wake(void *arg)
@@ -75,7 +77,8 @@ static void on_event(void *arg, const struct watch_event *e)
     }
     if (e->type == WATCH_DELETED) {
         on_deleted(g, e);
-    } else if (mentions(e->blob, "\"ownerReferences\":[") || mentions(e->blob, "\"deletionTimestamp\":\"")) {
+    } else if (mentions(e->blob, "\"ownerReferences\":[") ||
+               mentions(e->blob, "\"deletionTimestamp\":\"")) {
         collect_enqueue(g, feed->type, e->ns, e->name);
     }
 }
@@ -123,7 +126,8 @@ static int add_feed(struct feeder *f, struct type *t, int64_t rev, struct err *e
     x->type = type_ref(t);
     op_set_type(op, t, type_storage(t));
     op->verb = VERB_WATCH;
-    op->list.resource_version = str_from(rev ? arena_printf(&op->arena, "%lld", (long long)rev) : "0");
+    op->list.resource_version =
+        str_from(rev ? arena_printf(&op->arena, "%lld", (long long)rev) : "0");
     int r = watch_open(f->group, op, NULL, x, &x->watcher, err);
     op_unref(op);
     if (r < 0) {
@@ -151,7 +155,8 @@ static void drop_ended(struct feeder *f)
         if (x->ended) {
             *at = x->next;
             drop_feed(x);
-            atomic_store(&f->types_changed, true); /* if the type is still there, it gets a new feed */
+            atomic_store(&f->types_changed,
+                         true); /* if the type is still there, it gets a new feed */
         } else {
             at = &x->next;
         }
@@ -192,7 +197,8 @@ static int enqueue_old(struct garbage_collector *g, struct err *err)
     return r;
 }
 
-static void types_changed(void *arg, const struct registry_snapshot *s, struct type *changed, bool removed)
+static void types_changed(void *arg, const struct registry_snapshot *s, struct type *changed,
+                          bool removed)
 {
     struct garbage_collector *g = arg;
     (void)s;
@@ -208,7 +214,8 @@ static void types_changed(void *arg, const struct registry_snapshot *s, struct t
 
 static int feed_until_stop(struct feeder *f, struct service_stop *stop, struct err *err)
 {
-    struct pollfd fds[2] = {{.fd = f->wake_fd, .events = POLLIN}, {.fd = service_stop_fd(stop), .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = f->wake_fd, .events = POLLIN},
+                            {.fd = service_stop_fd(stop), .events = POLLIN}};
     while (!service_stopping(stop)) {
         uint64_t n;
         poll(fds, 2, -1);
@@ -242,7 +249,8 @@ static void work_on(struct garbage_collector *g, struct str key)
     if (r == ERR_CONFLICT) {
         workqueue_add_after(g->queue, key, SOON_MS);
     } else if (r < 0) {
-        log_warn("garbage collection of an object failed and is tried again", LOG_S("object", key), LOG_ERR(&err));
+        log_warn("garbage collection of an object failed and is tried again", LOG_S("object", key),
+                 LOG_ERR(&err));
         workqueue_add_failed(g->queue, key);
     } else {
         workqueue_forget(g->queue, key);
@@ -268,7 +276,8 @@ static void *worker_main(void *arg)
 
 /* ---- the service ---- */
 
-int garbage_collector_provide(const struct garbage_collector_deps *d, struct garbage_collector **ret, struct err *err)
+int garbage_collector_provide(const struct garbage_collector_deps *d,
+                              struct garbage_collector **ret, struct err *err)
 {
     (void)err;
     struct garbage_collector *g = ALLOC(struct garbage_collector);
@@ -276,10 +285,12 @@ int garbage_collector_provide(const struct garbage_collector_deps *d, struct gar
     g->registry = d->registry;
     g->client = d->client;
     pthread_mutex_init(&g->lock, NULL);
-    g->attempts = metrics_series(d->metrics, METRIC_COUNTER, "coracle_garbage_collector_attempts_total", "Objects the garbage collector looked at.", NULL,
-                                 0, NULL, 0);
-    g->deletions = metrics_series(d->metrics, METRIC_COUNTER, "coracle_garbage_collector_deletions_total", "Objects the garbage collector deleted.", NULL,
-                                  0, NULL, 0);
+    g->attempts =
+        metrics_series(d->metrics, METRIC_COUNTER, "coracle_garbage_collector_attempts_total",
+                       "Objects the garbage collector looked at.", NULL, 0, NULL, 0);
+    g->deletions =
+        metrics_series(d->metrics, METRIC_COUNTER, "coracle_garbage_collector_deletions_total",
+                       "Objects the garbage collector deleted.", NULL, 0, NULL, 0);
     registry_listen(d->registry, types_changed, g);
     *ret = g;
     return 0;
@@ -304,7 +315,8 @@ static void set_feeder(struct garbage_collector *g, struct feeder *f)
     pthread_mutex_unlock(&g->lock);
 }
 
-static int run(struct garbage_collector *g, struct feeder *f, struct service_stop *stop, struct err *err)
+static int run(struct garbage_collector *g, struct feeder *f, struct service_stop *stop,
+               struct err *err)
 {
     pthread_t workers[WORKERS];
     f->since = store_revision(engine_store(g->engine));
