@@ -15,7 +15,8 @@ static int open_sqlite(const struct config *c, struct store **ret, struct err *e
     AUTO_FREE char *dir = alloc_printf("%s/store", c->data_dir);
     const struct store_options o = {.dir = dir};
     int r = store_open_sqlite(&o, ret, err);
-    return r < 0 ? err_wrap(err, "the store in %s", dir) : 0;
+    /* A store in use says so with its name. */
+    return r < 0 && r != ERR_CONFLICT ? err_wrap(err, "the store in %s", dir) : r;
 }
 
 static int open_store(const struct config *c, struct store **ret, struct err *err)
