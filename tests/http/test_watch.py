@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watches: at once, complete, from every revision, over both HTTP versions."""
-import json, statistics, threading, time, unittest
+import json, socket, statistics, struct, threading, time
 
 from support import Case, Http2Watch, Raw, Watch, configmap, metrics, until
 
@@ -81,10 +81,9 @@ class Watches(Case):
 
     def test_peer_that_is_reset_is_noticed(self):
         def reset(w):
-            import socket, struct
             w.raw.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            w.close()
-        self.gone_at_once(reset)
+            w.raw.close()
+        self.gone_at_once(reset, lambda server, path: Watch(server, path, start=False))
 
     def test_peer_that_goes_is_noticed_over_http2(self):
         self.gone_at_once(Http2Watch.close, Http2Watch)
