@@ -10,8 +10,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#define uthash_fatal(msg) abort()
+#include <uthash.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "resources/owners.h"
@@ -19,16 +22,19 @@
 #include "services/garbage_collector/collect_priv.h"
 #include "services/wire.gen.h"
 
-enum { WORKERS = 2, EVENTS_AT_ONCE = 1000 };
+/* LOOK_MS: at least so far apart are two looks at the watches, so that a busy server does not wake
+ * the collector for each of its writes. */
+enum { WORKERS = 2, EVENTS_AT_ONCE = 1000, LOOK_MS = 20 };
 #define SOON_MS 10
 
 /* The watch of one type; lives on the feeding thread. */
 struct feed {
-    struct feed *next;
+    char *name; /* "resource.group" */
     struct feeder *feeder;
     struct type *type; /* a reference */
     struct watcher *watcher;
     bool ended;
+    UT_hash_handle hh;
 };
 
 struct feeder {
@@ -107,14 +113,18 @@ static bool wanted(const struct type *t)
            str_eq(type_storage(t)->api_version, t->stored_api_version);
 }
 
-static struct feed *find_feed(struct feeder *f, const struct type *t)
+static char *name_of(const struct type *t)
 {
-    for (struct feed *x = f->feeds; x; x = x->next) {
-        if (str_eq(x->type->group, t->group) && str_eq(x->type->resource, t->resource)) {
-            return x;
-        }
-    }
-    return NULL;
+    return alloc_printf("%.*s.%.*s", STR_FMT(t->resource), STR_FMT(t->group));
+}
+
+static bool has_feed(struct feeder *f, const struct type *t)
+{
+    struct feed *found;
+    char *name = name_of(t);
+    HASH_FIND_STR(f->feeds, name, found);
+    free(name);
+    return found != NULL;
 }
 
 /* rev: where to begin. */
@@ -135,30 +145,30 @@ static int add_feed(struct feeder *f, struct type *t, int64_t rev, struct err *e
         free(x);
         return r;
     }
-    x->next = f->feeds;
-    f->feeds = x;
+    x->name = name_of(t);
+    HASH_ADD_KEYPTR(hh, f->feeds, x->name, strlen(x->name), x);
     read_feed(f, x->watcher, x); /* the first time nobody announces it */
     return 0;
 }
 
 static void drop_feed(struct feed *x)
 {
+    HASH_DEL(x->feeder->feeds, x);
     watch_close(x->watcher);
+    free(x->name);
     type_unref(x->type);
     free(x);
 }
 
 static void drop_ended(struct feeder *f)
 {
-    for (struct feed **at = &f->feeds; *at;) {
-        struct feed *x = *at;
+    struct feed *x, *next;
+    HASH_ITER(hh, f->feeds, x, next)
+    {
         if (x->ended) {
-            *at = x->next;
             drop_feed(x);
             atomic_store(&f->types_changed,
                          true); /* if the type is still there, it gets a new feed */
-        } else {
-            at = &x->next;
         }
     }
 }
@@ -170,8 +180,8 @@ static int follow_types(struct feeder *f, int64_t rev, struct err *err)
     for (size_t i = 0; i < s->n_groups && r == 0; i++) {
         for (size_t j = 0; j < s->groups[i].n_types && r == 0; j++) {
             struct type *t = s->groups[i].types[j];
-            if (wanted(t) && !find_feed(f, t)) {
-                r = add_feed(f, t, rev, err);
+            if (wanted(t) && !has_feed(f, t)) {
+                r = add_feed(f, t, t->born > rev ? t->born : rev, err);
             }
         }
     }
@@ -216,9 +226,15 @@ static int feed_until_stop(struct feeder *f, struct service_stop *stop, struct e
 {
     struct pollfd fds[2] = {{.fd = f->wake_fd, .events = POLLIN},
                             {.fd = service_stop_fd(stop), .events = POLLIN}};
+    int64_t looked = clock_mono_ms() - LOOK_MS;
     while (!service_stopping(stop)) {
         uint64_t n;
         poll(fds, 2, -1);
+        int64_t early = looked + LOOK_MS - clock_mono_ms();
+        if (early > 0) {
+            service_wait(stop, (int)early);
+        }
+        looked = clock_mono_ms();
         if (fds[0].revents && read(f->wake_fd, &n, sizeof(n)) < 0) {
             continue;
         }
@@ -352,9 +368,9 @@ int garbage_collector_run(struct garbage_collector *g, struct service_stop *stop
     set_feeder(g, &f);
     int r = run(g, &f, stop, err);
     set_feeder(g, NULL);
-    while (f.feeds) {
-        struct feed *x = f.feeds;
-        f.feeds = x->next;
+    struct feed *x, *next;
+    HASH_ITER(hh, f.feeds, x, next)
+    {
         drop_feed(x);
     }
     watch_group_destroy(f.group);
