@@ -39,8 +39,16 @@
 #define LIMIT_DEFINITION_NAMES 1000                /* short names, categories, selectable fields */
 #define LIMIT_JSONPATH_BYTES (16u * 1024)          /* a path of a printer column, scale or selectable field */
 #define LIMIT_JSONPATH_VALUES 100000               /* values found on the way; a path that finds more gives nothing */
+/* ---- requests that the server makes ---- */
+#define LIMIT_HTTPC_CONNECTIONS 64                 /* open at once to one host */
+#define LIMIT_HTTPC_CONNECT_MS 5000                /* for a connection to come about */
+#define LIMIT_HTTPC_BODY_BYTES (64u * 1024 * 1024) /* an answer's body */
+
 /* ---- store ---- */
+#define LIMIT_ETCD_IN_FLIGHT 64                    /* transactions sent to etcd and not answered */
+#define LIMIT_ETCD_TXN_MS 10000                    /* until a transaction has its outcome or none is known */
 #define LIMIT_STORE_BATCH 256                      /* transactions in one commit */
+#define LIMIT_STORE_MAPPED_BYTES (16u * 1024 * 1024) /* of the store's file resident at a time */
 #define LIMIT_POOL_QUEUE 20000                     /* requests waiting for the pool */
 
 #endif

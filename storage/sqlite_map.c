@@ -2,16 +2,26 @@
 /* One mapping of the store's file for all connections. Sqlite would map the file once a connection,
  * which makes a process look as many times larger. The mapping reaches beyond the end of the file,
  * so it stands still while the file grows; sqlite is given pointers into it where it would have
- * read a page, and writes as it always does. */
+ * read a page, and writes as it always does.
+ *
+ * A page that was touched counts as the process's own until it is given back, and a long scan
+ * touches all of them (each fault maps the neighbours too). So whoever reads looks now and then how
+ * much that is, and gives everything back when it is more than LIMIT_STORE_MAPPED_BYTES; what is
+ * still wanted comes back from the system's cache with the next fault. */
 #include "storage/sqlite_priv.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/limits.h"
+
+/* Pages that a thread is given between two looks. */
+enum { LOOK_FETCHES = 64 };
 
 #define MAP_BYTES ((size_t)16 << 30) /* of address space; what lies beyond is read */
 
@@ -22,7 +32,34 @@ struct sqlite_map {
     char *at;
     _Atomic int64_t size; /* of the file, at least */
     _Atomic bool touched;
+    int statm;            /* the process's memory in pages, -1: the system does not tell */
+    _Atomic int64_t rest; /* of what statm says: resident although nothing here is */
 };
+
+/* Resident pages that other processes might share, in bytes: those of this mapping, of programs and
+ * libraries. */
+static int64_t shared_bytes(const struct sqlite_map *m)
+{
+    char text[128];
+    long long shared = 0;
+    ssize_t n = m->statm < 0 ? -1 : pread(m->statm, text, sizeof(text) - 1, 0);
+    text[n < 0 ? 0 : n] = 0;
+    return n > 0 && sscanf(text, "%*s %*s %lld", &shared) == 1 ? shared * sysconf(_SC_PAGESIZE) : 0;
+}
+
+static void give_back(struct sqlite_map *m)
+{
+    madvise(m->at, MAP_BYTES, MADV_DONTNEED);
+    atomic_store_explicit(&m->rest, shared_bytes(m), memory_order_relaxed);
+}
+
+static void look(struct sqlite_map *m)
+{
+    int64_t rest = atomic_load_explicit(&m->rest, memory_order_relaxed);
+    if (shared_bytes(m) - rest > (int64_t)LIMIT_STORE_MAPPED_BYTES) {
+        give_back(m);
+    }
+}
 
 static bool within(struct sqlite_map *m, int64_t end)
 {
@@ -41,9 +78,13 @@ static int fetch(sqlite3_file *f, sqlite3_int64 at, int n, void **ret)
 {
     struct sqlite_map *m = (struct sqlite_map *)(uintptr_t)f->pMethods;
     bool ok = within(m, at + n);
+    static _Thread_local unsigned fetches;
     *ret = ok ? m->at + at : NULL;
     if (ok && !atomic_load_explicit(&m->touched, memory_order_relaxed)) {
         atomic_store_explicit(&m->touched, true, memory_order_relaxed);
+    }
+    if (++fetches % LOOK_FETCHES == 0) {
+        look(m);
     }
     return SQLITE_OK;
 }
@@ -92,6 +133,8 @@ struct sqlite_map *sqlite_map_create(const char *path, struct sqlite_conn *c)
     m->methods.xFileControl = control;
     m->fd = fd;
     m->at = at;
+    m->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    atomic_init(&m->rest, shared_bytes(m));
     return m;
 }
 
@@ -109,7 +152,7 @@ bool sqlite_map_trim(struct sqlite_map *m)
     if (!m || !atomic_exchange(&m->touched, false)) {
         return false;
     }
-    madvise(m->at, MAP_BYTES, MADV_DONTNEED);
+    give_back(m);
     return true;
 }
 
@@ -118,6 +161,9 @@ void sqlite_map_destroy(struct sqlite_map *m)
     if (m) {
         munmap(m->at, MAP_BYTES);
         close(m->fd);
+        if (m->statm >= 0) {
+            close(m->statm);
+        }
         free(m);
     }
 }
