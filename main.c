@@ -154,6 +154,7 @@ static int serve(int argc, char **argv)
     sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* inherited by every thread */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk */
     int r = wire_create(&c, &w, &err);
     if (r == 0) {
         r = run(&c, w, &set, &err);

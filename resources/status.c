@@ -454,7 +454,7 @@ int status_from_store(struct err *err, int code, const char *text)
     case 0:
         return 0;
     case ERR_NO_SPACE:
-        return err_set(err, code, "the server has no space left to store objects: %s", why);
+        return err_set(err, code, "the store's disk is full: %s", why);
     case ERR_CLOSED:
         err_set(err, code, "the server is shutting down");
         if (err) {

@@ -101,7 +101,9 @@ static int take_lock(struct sqlite_store *s, struct err *err)
     }
     char pid[32];
     int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-    if (ftruncate(s->lock_fd, 0) || pwrite(s->lock_fd, pid, (size_t)n, 0) != n) {
+    /* A full disk keeps nobody from reading: the number only helps a second server's message. */
+    bool written = pwrite(s->lock_fd, pid, (size_t)n, 0) == n;
+    if (ftruncate(s->lock_fd, written ? n : 0)) {
         return io_error(err, "write", path);
     }
     return 0;
@@ -197,6 +199,10 @@ static void destroy(struct sqlite_store *s)
     for (size_t i = 0; i < SQ_READERS; i++) {
         sqlite_conn_close(atomic_load(&s->readers[i]));
     }
+    if (s->writer && atomic_load(&s->unsure) && sqlite_secure_log(s, NULL)) {
+        /* Pages that are in the file and not in the log would be overwritten with older ones. */
+        sqlite3_db_config(s->writer->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
     sqlite_conn_close(s->writer);
     sqlite_map_destroy(s->map);
     sqlite_cache_destroy(s->cache);
@@ -205,6 +211,7 @@ static void destroy(struct sqlite_store *s)
     }
     sqlite_index_finish(s);
     horizon_finish(&s->horizon);
+    pthread_mutex_destroy(&s->trouble.lock);
     pthread_cond_destroy(&s->pause_over);
     pthread_mutex_destroy(&s->pause_lock);
     buf_finish(&s->terms);
@@ -392,6 +399,7 @@ static const struct store_ops sqlite_ops = {
     .release = sqlite_release,
     .snapshot = sqlite_snapshot,
     .stats = sqlite_stats,
+    .writable = sqlite_writable,
     .close = sqlite_close,
 };
 
@@ -409,6 +417,8 @@ static int prepare(struct sqlite_store *s, struct err *err)
     code = code ? code : open_file(s, err);
     int64_t floor = 0;
     code = code ? code : load(s, &floor, err);
+    /* What the last process wrote and did not sync must not be read and then be lost. */
+    code = code ? code : sqlite_secure_log(s, err);
     atomic_store(&s->horizon.floor, floor);
     return code ? code : sqlite_keeper_start(s, err);
 }
@@ -424,6 +434,7 @@ int store_open_sqlite(const struct store_options *o, struct store **ret, struct 
     s->lock_fd = -1;
     s->cache = sqlite_cache_create();
     pthread_mutex_init(&s->pause_lock, NULL);
+    pthread_mutex_init(&s->trouble.lock, NULL);
     pthread_cond_init(&s->pause_over, NULL);
     horizon_init(&s->horizon, o, 0);
     int code = prepare(s, err);

@@ -311,14 +311,19 @@ static bool try_batch(struct sqlite_store *s, struct committer_item **items, siz
 {
     AUTO(err_finish) struct err err = {0};
     int64_t rev = s->rev, n_keys = s->n_keys;
-    int code = run_all(s, items, n, &err);
+    int code = sqlite_present(s, &err);
+    code = !code && atomic_load(&s->unsure) ? sqlite_secure_log(s, &err) : code;
+    code = code ? code : run_all(s, items, n, &err);
     if (!code) {
         publish(s);
+        sqlite_trouble_over(s);
     } else {
+        sqlite_failed(s, s->writer);
         sqlite_rollback(s->writer);
         s->rev = rev;
         s->n_keys = n_keys;
         snprintf(s->text, sizeof(s->text), "%s", err_message(&err));
+        sqlite_trouble_note(s, code, s->text);
         for (size_t i = 0; i < n; i++) {
             items[i]->outcome = (struct store_outcome){.code = code, .rev = rev, .text = s->text};
         }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -72,14 +73,22 @@ static const char *const sql[SQ_STMTS] = {
     [SQ_VACUUM] = "PRAGMA incremental_vacuum(32)",
 };
 
+/* What the system said of the failed call, 0 when it is not to blame. */
+static int system_error(sqlite3 *db)
+{
+    int code = sqlite3_errcode(db) & 0xff;
+    return code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(db) : 0;
+}
+
 static int error_code(sqlite3 *db)
 {
-    int sys = sqlite3_system_errno(db);
-    switch (sqlite3_errcode(db)) {
+    int sys = system_error(db);
+    switch (sqlite3_errcode(db) & 0xff) {
     case SQLITE_FULL:
         return ERR_NO_SPACE;
     case SQLITE_IOERR:
-        return sys == ENOSPC || sys == EDQUOT ? ERR_NO_SPACE : ERR_IO;
+    case SQLITE_CANTOPEN:
+        return sys == ENOSPC || sys == EDQUOT || sys == EFBIG ? ERR_NO_SPACE : ERR_IO;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return ERR_CORRUPT;
@@ -90,8 +99,10 @@ static int error_code(sqlite3 *db)
 
 int sqlite_conn_error(struct sqlite_conn *c, struct err *err)
 {
-    int code = error_code(c->db), ext = sqlite3_extended_errcode(c->db);
-    return err_set(err, code, "sqlite: %s (%d)", sqlite3_errmsg(c->db), ext);
+    int code = error_code(c->db), ext = sqlite3_extended_errcode(c->db), sys = system_error(c->db);
+    const char *why = sys ? strerrordesc_np(sys) : NULL;
+    return err_set(err, code, "sqlite: %s (%d%s%s)", sqlite3_errmsg(c->db), ext, why ? ": " : "",
+                   why ? why : "");
 }
 
 int sqlite_conn_exec(struct sqlite_conn *c, const char *text, struct err *err)

@@ -16,7 +16,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/log.h"
 
 enum {
     SLICE_ROWS = 32,           /* between two looks at the clock */
@@ -140,6 +139,7 @@ static int compact_slice(struct sqlite_store *s, int64_t floor, struct err *err)
     int64_t at = s->compacted;
     int code = compact_write(s, floor, &at, err);
     if (code) {
+        sqlite_failed(s, s->writer);
         sqlite_rollback(s->writer);
         return code;
     }
@@ -189,8 +189,14 @@ static bool copy_rest(struct sqlite_store *s, int mode, int *ret_frames)
 {
     int frames = -1, copied = -1;
     sqlite3 *db = s->writer->db;
+    *ret_frames = frames;
+    if (atomic_load(&s->unsure) && sqlite_secure_log(s, NULL)) {
+        return false;
+    }
     sqlite3_busy_timeout(db, 0);
-    sqlite3_wal_checkpoint_v2(db, NULL, mode, &frames, &copied);
+    if (sqlite3_wal_checkpoint_v2(db, NULL, mode, &frames, &copied)) {
+        sqlite_failed(s, s->writer);
+    }
     sqlite3_busy_timeout(db, SQ_BUSY_MS);
     *ret_frames = frames;
     return frames >= 0 && frames == copied;
@@ -249,8 +255,11 @@ static int64_t checkpoint_step(struct sqlite_store *s)
 static void keeper_copy(struct sqlite_store *s)
 {
     /* Twice: the second time only what was written during the first. */
-    for (int i = 0; i < 2; i++) {
-        sqlite3_wal_checkpoint_v2(s->keeper.conn->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    for (int i = 0; i < 2 && !atomic_load(&s->unsure); i++) {
+        sqlite3 *db = s->keeper.conn->db;
+        if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL)) {
+            sqlite_failed(s, s->keeper.conn);
+        }
     }
     atomic_store(&s->keeper.done, true);
     committer_wake(&s->committer);
@@ -346,10 +355,9 @@ static int64_t keep_slice(struct sqlite_store *s, int64_t floor)
     }
     AUTO(err_finish) struct err err = {0};
     int r = slice(s, floor, &err);
-    if (r < 0 && !s->complained) {
-        log_warn("housekeeping of the store failed; it will be tried again", LOG_ERR(&err));
+    if (r < 0) {
+        sqlite_trouble_note(s, r, err_message(&err));
     }
-    s->complained = r < 0;
     s->retry_ms = r < 0 ? now + RETRY_MS : 0;
     return r < 0 ? RETRY_MS : r > 0 ? 0 : -1;
 }
@@ -379,6 +387,7 @@ int64_t sqlite_keep(void *engine)
     struct sqlite_store *s = engine;
     int64_t wait, floor = horizon_tick(&s->horizon, s->rev, &wait);
     wait = sooner(wait, keep_slice(s, floor));
+    wait = sooner(wait, sqlite_trouble_probe(s));
     wait = sooner(wait, trim(s));
     return sooner(wait, checkpoint_step(s));
 }
@@ -393,10 +402,12 @@ static int raise_floor(void *engine, void *arg, struct err *err)
         return 0;
     }
     int code = sqlite_meta_set(s->writer, "floor", floor, err);
-    if (!code) {
-        s->floor_stored = floor;
+    if (code) {
+        sqlite_failed(s, s->writer);
+        return code;
     }
-    return code;
+    s->floor_stored = floor;
+    return 0;
 }
 
 int sqlite_compact(struct store *st, int64_t rev, struct err *err)

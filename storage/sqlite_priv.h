@@ -178,6 +178,16 @@ struct sqlite_keeper {
     _Atomic bool done;
 };
 
+/* Whether writing fails. The committer's, but for code and text. */
+struct sqlite_trouble {
+    _Atomic int code;     /* 0: it does not */
+    pthread_mutex_t lock; /* over text */
+    char text[256];       /* what was said of it last */
+    int said;             /* the code that was logged last */
+    bool said_begin;      /* and its end was not yet */
+    int64_t begun_ms, probe_ms, quiet_ms;
+};
+
 struct sqlite_store {
     struct store base;
     struct committer committer;
@@ -196,6 +206,8 @@ struct sqlite_store {
     void *on_commit_arg;
     _Atomic uint64_t commits, transactions, batch_max, conflicts, errors, sync_ns, keys;
     struct sqlite_keeper keeper;
+    struct sqlite_trouble trouble;
+    _Atomic bool unsure; /* a sync failed: the log may not be on the disk as it reads */
 
     /* The committer's own. */
     struct sqlite_conn *writer;
@@ -211,8 +223,7 @@ struct sqlite_store {
     char text[256];                  /* of the last error */
     int64_t floor_stored, compacted; /* every row with an id up to this has been dealt with */
     bool freed, vacuuming;           /* there may be space to give back; it is being given back */
-    bool complained;
-    int64_t retry_ms; /* no housekeeping before */
+    int64_t retry_ms;                /* no housekeeping before */
     enum sqlite_checkpoint checkpoint;
     int wal_frames, wal_next;         /* pages in the log; when to checkpoint it */
     bool wal_copied;                  /* all of it was, so that the next commit may start it anew */
@@ -263,6 +274,24 @@ int sqlite_index_built(struct store *st, struct str name, uint64_t generation, s
 int sqlite_index_drop(struct store *st, struct str name, struct err *err);
 /* Deletes some terms of dropped indexes. 1: there may be more; 0: none were left. */
 int sqlite_index_sweep(struct sqlite_store *s, struct err *err);
+
+/* ---- a disk that is full or fails: sqlite_trouble.c, on the committer's thread ---- */
+
+/* A write failed, by the engine's fault. */
+void sqlite_trouble_note(struct sqlite_store *s, int code, const char *text);
+/* A write succeeded. */
+void sqlite_trouble_over(struct sqlite_store *s);
+/* Tries, where it is due, whether writing works again. Returns when to try next, in milliseconds;
+ * -1: it works. */
+int64_t sqlite_trouble_probe(struct sqlite_store *s);
+int sqlite_writable(struct store *st, struct err *err); /* any thread */
+/* ERR_IO when the store's directory is gone: what is written now would be lost. */
+int sqlite_present(struct sqlite_store *s, struct err *err);
+/* To be told of each failed commit, before it is rolled back, and of each failed checkpoint; whose
+ * connection it was on. */
+void sqlite_failed(struct sqlite_store *s, const struct sqlite_conn *c);
+/* Has the log, as it reads, written and synced: at start, and when `unsure`. ERR_IO. */
+int sqlite_secure_log(struct sqlite_store *s, struct err *err);
 
 /* ---- housekeeping: sqlite_keep.c, on the committer's thread ---- */
 

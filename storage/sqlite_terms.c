@@ -212,7 +212,11 @@ static int run_on(struct sqlite_store *s, enum sqlite_stmt_id id, int64_t index,
 {
     sqlite3_stmt *st = sqlite_conn_stmt(s->writer, id);
     sqlite_bind_int(st, 1, index);
-    return sqlite_conn_run(s->writer, st, err);
+    int code = sqlite_conn_run(s->writer, st, err);
+    if (code) {
+        sqlite_failed(s, s->writer);
+    }
+    return code;
 }
 
 static int insert(struct sqlite_store *s, const struct sqlite_index *x, struct err *err)
@@ -261,6 +265,7 @@ static int define(void *engine, void *arg, struct err *err)
         index_make(s->next_index ? s->next_index : 1, d->name, d->prefix, d->generation, false);
     int code = define_write(s, old, &x, err);
     if (code) {
+        sqlite_failed(s, s->writer);
         sqlite_rollback(s->writer);
         index_free(&x);
         return code;

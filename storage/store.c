@@ -152,6 +152,11 @@ void store_stats(struct store *s, struct store_stats *ret)
     s->ops->stats(s, ret);
 }
 
+int store_writable(struct store *s, struct err *err)
+{
+    return s->ops->writable ? s->ops->writable(s, err) : 0;
+}
+
 void store_close(struct store *s)
 {
     if (s) {

@@ -212,6 +212,10 @@ struct store_stats {
 };
 void store_stats(struct store *s, struct store_stats *ret);
 
+/* 0, or why the last write failed when the engine was to blame: ERR_NO_SPACE, ERR_IO, ERR_CORRUPT. The engine tries by
+ * itself whether writing works again. Any thread; does not wait. */
+int store_writable(struct store *s, struct err *err);
+
 /* ---- life ---- */
 
 struct store_options {

@@ -29,6 +29,7 @@ struct store_ops {
     void (*release)(struct store_hold *);
     int (*snapshot)(struct store *, const char *, struct err *);
     void (*stats)(struct store *, struct store_stats *);
+    int (*writable)(struct store *, struct err *); /* NULL: writing never fails */
     void (*close)(struct store *);
 };
 

@@ -49,6 +49,12 @@ static int check(void *self, struct err *err)
     return r == ERR_NOT_FOUND ? 0 : err_move(err, &e);
 }
 
+/* A disk that is full can still be read: the server lives, and is not ready. */
+static int check_writes(void *self, struct err *err)
+{
+    return store_writable(self, err);
+}
+
 static void emit(struct buf *out, enum metric_type type, const char *name, const char *help,
                  double v)
 {
@@ -93,6 +99,9 @@ int storage_provide(const struct storage_deps *d, struct store **ret, struct err
     const struct health_check hc = {
         .name = "store", .parts = HEALTH_LIVE | HEALTH_READY, .check = check, .self = s};
     health_add(d->health, &hc);
+    const struct health_check writes = {
+        .name = "store-writes", .parts = HEALTH_READY, .check = check_writes, .self = s};
+    health_add(d->health, &writes);
     metrics_collector(d->metrics, collect, s);
     *ret = s;
     return 0;
