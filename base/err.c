@@ -15,6 +15,7 @@ void err_finish(struct err *err)
     free(err->group);
     free(err->kind);
     free(err->uid);
+    free(err->continue_token);
     for (size_t i = 0; i < err->n_causes; i++) {
         free(err->causes[i].reason);
         free(err->causes[i].message);
@@ -125,6 +126,7 @@ void err_copy(struct err *to, const struct err *from)
     e.group = dup_or_null(from->group);
     e.kind = dup_or_null(from->kind);
     e.uid = dup_or_null(from->uid);
+    e.continue_token = dup_or_null(from->continue_token);
     e.causes = NULL;
     e.n_causes = 0;
     for (size_t i = 0; i < from->n_causes; i++) {

@@ -63,6 +63,7 @@ struct err {
     int http_code; /* ERR_HTTP only */
     char *reason;  /* ERR_HTTP only */
     char *name, *group, *kind, *uid;
+    char *continue_token; /* metadata.continue */
     int retry_after; /* seconds, 0: none */
     struct cause *causes;
     size_t n_causes;

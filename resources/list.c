@@ -18,8 +18,9 @@ struct list {
     struct op *op; /* a reference */
     struct representation r;
     struct scope scope;
-    struct str single;    /* the one name that can match; STR_NULL: any */
-    struct str prefix;    /* of the keys in scope; in the op's arena */
+    struct str single; /* the one name that can match; STR_NULL: any */
+    struct str prefix; /* of the keys in scope; in the op's arena */
+    struct str start;  /* where the continue token begins, relative to prefix; in the op's arena */
     struct arena scratch; /* of the objects being shown */
     struct err err;       /* of a visitor */
     int64_t rev;          /* 0: not known yet, the first piece is read from what is there */
@@ -120,6 +121,7 @@ static int open_continue(struct list *l, struct err *err)
     if (rc) {
         return rc;
     }
+    l->start = start;
     buf_add(&l->from, l->prefix);
     buf_add(&l->from, start);
     l->rev = l->rev < 0 ? 0 : l->rev;
@@ -147,13 +149,15 @@ static int open_version(struct list *l, struct err *err)
     return 0;
 }
 
+/* The token that is too old comes back as one for the same place at any revision. */
 static int expired(const struct list *l, struct err *err)
 {
-    return l->op->list.continue_token.len
-               ? status_expired(err, "The provided continue parameter is too old to display a "
-                                     "consistent list result. You can "
-                                     "start a new list without the continue parameter.")
-               : status_expired(err, "The resourceVersion for the provided list is too old.");
+    if (!l->op->list.continue_token.len) {
+        return status_expired(err, "The resourceVersion for the provided list is too old.");
+    }
+    AUTO(buf_finish) struct buf token = {0};
+    continue_encode(&token, l->start, -1);
+    return status_expired_token(err, buf_str(&token));
 }
 
 static int hold_revision(struct list *l, struct err *err)

@@ -126,7 +126,8 @@ yyjson_mut_val *status_value(yyjson_mut_doc *d, const struct err *err)
     yyjson_mut_val *o = yyjson_mut_obj(d);
     set_text(d, o, "kind", "Status");
     set_text(d, o, "apiVersion", "v1");
-    yyjson_mut_obj_add_val(d, o, "metadata", yyjson_mut_obj(d));
+    yyjson_mut_val *meta = yyjson_mut_obj_add_obj(d, o, "metadata");
+    set_text(d, meta, "continue", err->continue_token);
     set_text(d, o, "status", "Failure");
     if (is_internal(err)) {
         AUTO_FREE char *text = alloc_printf(INTERNAL_PREFIX "%s", err_message(err));
@@ -225,6 +226,8 @@ int status_read(const yyjson_mut_val *status, struct err *err)
         e.reason = reason.len ? alloc_str(reason) : NULL;
     }
     read_details(json_get(status, "details"), &e);
+    struct str token = json_get_str(json_get(status, "metadata"), "continue");
+    e.continue_token = token.len ? alloc_str(token) : NULL;
     return err_move(err, &e);
 }
 
@@ -434,6 +437,22 @@ int status_too_large(struct err *err, const char *fmt, ...)
     err_set(err, ERR_TOO_LARGE, "Request entity too large: %s", e.message);
     err_finish(&e);
     return ERR_TOO_LARGE;
+}
+
+int status_expired_token(struct err *err, struct str token)
+{
+    status_expired(err,
+                   "The provided continue parameter is too old to display a consistent list "
+                   "result. You can start a new list without the continue parameter, or use the "
+                   "continue token in this response to retrieve the remainder of the results. "
+                   "Continuing with the provided token results in an inconsistent list - objects "
+                   "that were created, modified, or deleted between the time the first chunk was "
+                   "returned and now may show up in the list.");
+    if (err) {
+        free(err->continue_token);
+        err->continue_token = alloc_str(token);
+    }
+    return ERR_EXPIRED;
 }
 
 int status_future_version(struct err *err, int64_t wanted, int64_t now)

@@ -43,6 +43,8 @@ int status_too_large(struct err *err, const char *fmt, ...) __attribute__((forma
 int status_method(struct err *err, const struct type *t, struct str verb);
 /* 410 with reason Expired; the text that a list with an old continue or a watch gets. */
 int status_expired(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* 410 for a continue token whose revision is gone, as the reference words it; `token` goes on from the same key at any revision. */
+int status_expired_token(struct err *err, struct str token);
 /* 504 "Too large resource version: N, current: M", cause ResourceVersionTooLarge, Retry-After 1. */
 int status_future_version(struct err *err, int64_t wanted, int64_t now);
 /* The error of a write whose store transaction failed, from its outcome's code. */

@@ -21,7 +21,7 @@
 #include "base/limits.h"
 
 /* Pages that a thread is given between two looks. */
-enum { LOOK_FETCHES = 64 };
+enum { LOOK_FETCHES = 32 };
 
 #define MAP_BYTES ((size_t)16 << 30) /* of address space; what lies beyond is read */
 
