@@ -63,7 +63,21 @@ void engine_destroy(struct engine *e)
         pthread_mutex_destroy(&e->gates[i].lock);
     }
     free(e->plugins);
+    free(e->listeners);
     free(e);
+}
+
+void engine_on_changes(struct engine *e, engine_changes_fn *fn, void *arg)
+{
+    e->listeners = alloc_resize(e->listeners, (e->n_listeners + 1) * sizeof(*e->listeners));
+    e->listeners[e->n_listeners++] = (struct engine_listener){fn, arg};
+}
+
+void engine_tell(const struct engine *e, const struct store_event *events, size_t n)
+{
+    for (size_t i = 0; i < e->n_listeners; i++) {
+        e->listeners[i].fn(e->listeners[i].arg, events, n);
+    }
 }
 
 struct store *engine_store(struct engine *e)

@@ -31,6 +31,11 @@ void engine_destroy(struct engine *e);
 /* Added at construction, before the first operation. */
 void engine_add_admission(struct engine *e, const struct admission_plugin *p);
 
+/* Called after each commit with its changes, in order, once the watches have them; on the committer's thread: it must be quick and must
+ * not wait. Added at construction, before the first operation. */
+typedef void engine_changes_fn(void *arg, const struct store_event *events, size_t n);
+void engine_on_changes(struct engine *e, engine_changes_fn *fn, void *arg);
+
 struct store *engine_store(struct engine *e);
 struct registry *engine_registry(struct engine *e);
 struct access *engine_access(struct engine *e);

@@ -21,6 +21,11 @@ struct gate {
     struct write *head, *tail;
 };
 
+struct engine_listener {
+    engine_changes_fn *fn;
+    void *arg;
+};
+
 struct engine {
     struct store *store;
     struct registry *registry;
@@ -30,6 +35,8 @@ struct engine {
     struct watch_hub *watches;
     struct admission_plugin *plugins; /* by order */
     size_t n_plugins, cap_plugins;
+    struct engine_listener *listeners;
+    size_t n_listeners;
     struct gate gates[ENGINE_GATES];
     _Atomic size_t flying;                     /* operations begun and not ended */
     struct metric *writes, *refused, *retries; /* NULL without metrics */
@@ -101,6 +108,8 @@ void op_finish(struct op *op, int code);
 const char *op_parse_rv(struct str text, int64_t *ret);
 /* Whether the op's type or subresource takes the verb. ERR_METHOD, ERR_NOT_FOUND. */
 int op_check_verb(const struct op *op, struct err *err);
+/* Tells the listeners of changes; on the committer's thread. */
+void engine_tell(const struct engine *e, const struct store_event *events, size_t n);
 
 /* ---- admission.c ---- */
 int admission_mutate(struct engine *e, struct admission_request *r, struct err *err);

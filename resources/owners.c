@@ -87,26 +87,12 @@ struct search {
     struct found *first, **last;
 };
 
-static struct type *type_of_key(const struct registry_snapshot *types, struct str key)
-{
-    for (size_t i = 0; i < types->n_groups; i++) {
-        for (size_t j = 0; j < types->groups[i].n_types; j++) {
-            struct type *t = types->groups[i].types[j];
-            if (str_starts(key, t->prefix) && str_eq(t->kind, t->stored_kind) &&
-                str_eq(type_storage(t)->api_version, t->stored_api_version)) {
-                return t;
-            }
-        }
-    }
-    return NULL;
-}
-
 static int keep_key(void *arg, const struct store_entry *e)
 {
     struct search *s = arg;
-    struct type *t = type_of_key(s->types, e->key);
     struct str ns, name;
-    if (t && type_key_parse(t, e->key, &ns, &name)) {
+    struct type *t = registry_find_key(s->types, e->key, &ns, &name);
+    if (t) {
         struct found *f = ARENA_NEW(&s->arena, struct found);
         *f = (struct found){NULL, t, arena_str(&s->arena, ns), arena_str(&s->arena, name)};
         *s->last = f;

@@ -461,6 +461,28 @@ struct type *registry_find_kind(const struct registry_snapshot *s, struct str gr
     return *slot_of(&x->by_kind, true, group, kind);
 }
 
+/* Of two types of one kind in two groups, the one that the objects are stored as. */
+static bool stored_as(const struct type *t)
+{
+    return str_eq(t->kind, t->stored_kind) &&
+           str_eq(type_storage(t)->api_version, t->stored_api_version);
+}
+
+struct type *registry_find_key(const struct registry_snapshot *s, struct str key,
+                               struct str *ret_ns, struct str *ret_name)
+{
+    for (size_t i = 0; i < s->n_groups; i++) {
+        for (size_t j = 0; j < s->groups[i].n_types; j++) {
+            struct type *t = s->groups[i].types[j];
+            if (str_starts(key, t->prefix) && stored_as(t) &&
+                type_key_parse(t, key, ret_ns, ret_name)) {
+                return t;
+            }
+        }
+    }
+    return NULL;
+}
+
 const struct registry_group *registry_find_group(const struct registry_snapshot *s,
                                                  struct str group)
 {

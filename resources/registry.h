@@ -46,6 +46,8 @@ void registry_cache_finish(struct registry *r, struct published_cache *c);
 struct type *registry_find(const struct registry_snapshot *s, struct str group, struct str resource);
 /* By kind; for owner references and bodies. */
 struct type *registry_find_kind(const struct registry_snapshot *s, struct str group, struct str kind);
+/* The type whose objects lie where the store's key is, with the names in the key (borrowed from it). NULL: none is served. */
+struct type *registry_find_key(const struct registry_snapshot *s, struct str key, struct str *ret_ns, struct str *ret_name);
 const struct registry_group *registry_find_group(const struct registry_snapshot *s, struct str group);
 
 /* Called after each publication, on the publishing thread, with the type that changed (NULL: several) and whether it was

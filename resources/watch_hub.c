@@ -205,6 +205,7 @@ static void on_commit(void *arg, const struct store_event *events, size_t n, int
         shed(h);
     }
     pthread_mutex_unlock(&h->lock);
+    engine_tell(h->engine, events, n);
 }
 
 /* ---- bookmarks' timer ---- */

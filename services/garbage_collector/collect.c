@@ -71,21 +71,21 @@ void collect_enqueue_owners(struct garbage_collector *g, const yyjson_mut_val *o
 
 void collect_note_absent(struct garbage_collector *g, struct str uid)
 {
-    pthread_mutex_lock(&g->lock);
+    pthread_mutex_lock(&g->absent_lock);
     size_t at = g->n_absent++ % ABSENT_KEPT;
     free(g->absent[at]);
     g->absent[at] = alloc_str(uid);
-    pthread_mutex_unlock(&g->lock);
+    pthread_mutex_unlock(&g->absent_lock);
 }
 
 static bool is_absent(struct garbage_collector *g, struct str uid)
 {
     bool found = false;
-    pthread_mutex_lock(&g->lock);
+    pthread_mutex_lock(&g->absent_lock);
     for (size_t i = 0; i < ABSENT_KEPT && !found; i++) {
         found = g->absent[i] && str_is(uid, g->absent[i]);
     }
-    pthread_mutex_unlock(&g->lock);
+    pthread_mutex_unlock(&g->absent_lock);
     return found;
 }
 

@@ -12,16 +12,30 @@
 
 enum { ABSENT_KEPT = 512 };
 
+/* A change that may be work. */
+struct note {
+    struct note *next;
+    bool deleted;
+    struct blob *object; /* as it is now, or as it was when it was deleted */
+    size_t key_len;
+    char key[];
+};
+
 struct garbage_collector {
     struct engine *engine;
     struct registry *registry;
     struct client *client;
     struct metric *attempts, *deletions;
-    struct feeder *feeder;   /* while it runs; under the lock */
+    /* Under the lock: the commits' changes to look at, and whether some were not noted. */
+    pthread_mutex_t lock;
+    pthread_cond_t noted;
+    struct note *notes, **last_note;
+    size_t note_bytes;
+    bool lost, stopping;
     struct workqueue *queue; /* while it runs; keys: "group/resource/ns/name" */
     /* The uids of owners seen to go, most recent last: what tells that an owner of a kind no longer
      * served is gone. */
-    pthread_mutex_t lock;
+    pthread_mutex_t absent_lock;
     char *absent[ABSENT_KEPT];
     size_t n_absent;
 };

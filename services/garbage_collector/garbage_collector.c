@@ -1,72 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the collector hears of things: one thread reads the watches of all types, in process, and
- * queues what may need work; a few workers do it. Nothing is kept in memory but the queue: who
- * depends on whom is asked of the store's index (resources/owners.h). */
+/* How the collector hears of things: of every commit, on the committer's thread, it notes the
+ * changes that may be work for it; one thread takes the notes and queues objects, a few workers
+ * look at them. Nothing else is kept in memory: who depends on whom is asked of the store's index
+ * (resources/owners.h). */
 #include "services/garbage_collector/garbage_collector.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-#define uthash_fatal(msg) abort()
-#include <uthash.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "resources/owners.h"
-#include "resources/watch.h"
 #include "services/garbage_collector/collect_priv.h"
 #include "services/wire.gen.h"
 
-/* LOOK_MS: at least so far apart are two looks at the watches, so that a busy server does not wake
- * the collector for each of its writes. */
-enum { WORKERS = 2, EVENTS_AT_ONCE = 1000, LOOK_MS = 20 };
+/* LOOK_MS: what is noted within it is taken together. LARGE: an object of more bytes is not
+ * searched on the committer's thread. NOTES_MAX: bytes of notes; beyond it everything is looked at
+ * anew. */
+enum { WORKERS = 2, LOOK_MS = 10, LARGE = 16 * 1024, NOTES_MAX = 64 * 1024 * 1024 };
 #define SOON_MS 10
 
-/* The watch of one type; lives on the feeding thread. */
-struct feed {
-    char *name; /* "resource.group" */
-    struct feeder *feeder;
-    struct type *type; /* a reference */
-    struct watcher *watcher;
-    bool ended;
-    UT_hash_handle hh;
-};
+/* ---- on the committer's thread ---- */
 
-struct feeder {
-    struct garbage_collector *g;
-    struct watch_group *group;
-    int wake_fd;
-    _Atomic bool types_changed;
-    struct feed *feeds;
-    int64_t since; /* the store's revision at the last look at the types: what has come since begins
-                      there */
-};
-
-static void wake(void *arg)
+static bool mentions(struct str s, struct str word)
 {
-    struct feeder *f = arg;
-    uint64_t one = 1;
-    if (write(f->wake_fd, &one, sizeof(one)) != sizeof(one)) {
-        log_error("the garbage collector cannot be woken");
+    return memmem(s.ptr, s.len, word.ptr, word.len) != NULL;
+}
+
+/* Whether the object names owners or is being deleted. */
+static bool concerns(struct str object)
+{
+    return mentions(object, STR("\"ownerReferences\":[")) ||
+           mentions(object, STR("\"deletionTimestamp\":\""));
+}
+
+static void take_note(struct garbage_collector *g, const struct store_event *e)
+{
+    struct blob *object = e->deleted ? e->prev : e->value;
+    if (!object) {
+        return;
     }
+    struct note *n = alloc_bytes(sizeof(*n) + e->key.len);
+    *n = (struct note){.deleted = e->deleted, .object = blob_ref(object), .key_len = e->key.len};
+    memcpy(n->key, e->key.ptr, e->key.len);
+    *g->last_note = n;
+    g->last_note = &n->next;
+    g->note_bytes += sizeof(*n) + e->key.len + object->len;
 }
 
-static bool mentions(const struct blob *b, const char *word)
+static void on_changes(void *arg, const struct store_event *events, size_t n)
 {
-    return memmem(b->data, b->len, word, strlen(word)) != NULL;
+    struct garbage_collector *g = arg;
+    pthread_mutex_lock(&g->lock);
+    bool idle = !g->notes && !g->lost;
+    for (size_t i = 0; g->queue && i < n; i++) {
+        const struct store_event *e = &events[i];
+        if (!e->deleted && e->value->len <= LARGE && !concerns(blob_str(e->value))) {
+            continue;
+        }
+        if (g->note_bytes < NOTES_MAX) {
+            take_note(g, e);
+        } else {
+            g->lost = true;
+        }
+    }
+    if (idle && (g->notes || g->lost)) {
+        pthread_cond_signal(&g->noted);
+    }
+    pthread_mutex_unlock(&g->lock);
 }
 
-static void on_deleted(struct garbage_collector *g, const struct watch_event *e)
+/* ---- on the service's thread ---- */
+
+static void on_deleted(struct garbage_collector *g, const struct note *n)
 {
     struct arena a;
     yyjson_mut_doc *d = NULL;
     arena_init(&a, 0);
-    if (json_read_own(&a, blob_str(e->blob), &d, NULL) == 0) {
+    if (json_read_own(&a, blob_str(n->object), &d, NULL) == 0) {
         collect_note_absent(g, metadata_uid(d->root));
         collect_enqueue_dependents(g, metadata_uid(d->root));
         collect_enqueue_owners(g, d->root, &a);
@@ -74,119 +86,32 @@ static void on_deleted(struct garbage_collector *g, const struct watch_event *e)
     arena_finish(&a);
 }
 
-static void on_event(void *arg, const struct watch_event *e)
+static void on_changed(struct garbage_collector *g, const struct registry_snapshot *types,
+                       const struct note *n)
 {
-    const struct feed *feed = arg;
-    struct garbage_collector *g = feed->feeder->g;
-    if (!e->blob) {
-        return;
+    struct str ns, name;
+    const struct type *t = NULL;
+    if (concerns(blob_str(n->object))) {
+        t = registry_find_key(types, str_make(n->key, n->key_len), &ns, &name);
     }
-    if (e->type == WATCH_DELETED) {
-        on_deleted(g, e);
-    } else if (mentions(e->blob, "\"ownerReferences\":[") ||
-               mentions(e->blob, "\"deletionTimestamp\":\"")) {
-        collect_enqueue(g, feed->type, e->ns, e->name);
+    if (t) {
+        collect_enqueue(g, t, ns, name);
     }
 }
 
-static void read_feed(void *arg, struct watcher *w, void *watcher_arg)
+static void free_note(struct note *n)
 {
-    struct feed *feed = watcher_arg;
-    (void)arg;
-    enum watch_state state;
-    while ((state = watch_visit(w, EVENTS_AT_ONCE, on_event, feed)) != WATCH_IDLE) {
-        if (state == WATCH_ENDED) {
-            feed->ended = true;
-            return;
-        }
-        if (state == WATCH_BEHIND) {
-            watch_catch_up(w);
-        }
+    blob_unref(n->object);
+    free(n);
+}
+
+static void free_notes(struct note *notes)
+{
+    while (notes) {
+        struct note *n = notes;
+        notes = n->next;
+        free_note(n);
     }
-}
-
-/* ---- one feed a type ---- */
-
-static bool wanted(const struct type *t)
-{
-    return !t->virtual_ && (t->verbs & VERB_BIT(VERB_WATCH)) && str_eq(t->kind, t->stored_kind) &&
-           str_eq(type_storage(t)->api_version, t->stored_api_version);
-}
-
-static char *name_of(const struct type *t)
-{
-    return alloc_printf("%.*s.%.*s", STR_FMT(t->resource), STR_FMT(t->group));
-}
-
-static bool has_feed(struct feeder *f, const struct type *t)
-{
-    struct feed *found;
-    char *name = name_of(t);
-    HASH_FIND_STR(f->feeds, name, found);
-    free(name);
-    return found != NULL;
-}
-
-/* rev: where to begin. */
-static int add_feed(struct feeder *f, struct type *t, int64_t rev, struct err *err)
-{
-    struct feed *x = ALLOC(struct feed);
-    struct op *op = op_create(f->g->engine);
-    x->feeder = f;
-    x->type = type_ref(t);
-    op_set_type(op, t, type_storage(t));
-    op->verb = VERB_WATCH;
-    op->list.resource_version =
-        str_from(rev ? arena_printf(&op->arena, "%lld", (long long)rev) : "0");
-    int r = watch_open(f->group, op, NULL, x, &x->watcher, err);
-    op_unref(op);
-    if (r < 0) {
-        type_unref(x->type);
-        free(x);
-        return r;
-    }
-    x->name = name_of(t);
-    HASH_ADD_KEYPTR(hh, f->feeds, x->name, strlen(x->name), x);
-    read_feed(f, x->watcher, x); /* the first time nobody announces it */
-    return 0;
-}
-
-static void drop_feed(struct feed *x)
-{
-    HASH_DEL(x->feeder->feeds, x);
-    watch_close(x->watcher);
-    free(x->name);
-    type_unref(x->type);
-    free(x);
-}
-
-static void drop_ended(struct feeder *f)
-{
-    struct feed *x, *next;
-    HASH_ITER(hh, f->feeds, x, next)
-    {
-        if (x->ended) {
-            drop_feed(x);
-            atomic_store(&f->types_changed,
-                         true); /* if the type is still there, it gets a new feed */
-        }
-    }
-}
-
-static int follow_types(struct feeder *f, int64_t rev, struct err *err)
-{
-    struct registry_snapshot *s = registry_ref(f->g->registry);
-    int r = 0;
-    for (size_t i = 0; i < s->n_groups && r == 0; i++) {
-        for (size_t j = 0; j < s->groups[i].n_types && r == 0; j++) {
-            struct type *t = s->groups[i].types[j];
-            if (wanted(t) && !has_feed(f, t)) {
-                r = add_feed(f, t, t->born > rev ? t->born : rev, err);
-            }
-        }
-    }
-    registry_snapshot_unref(s);
-    return r;
 }
 
 static int enqueue_found(void *arg, struct type *t, struct str ns, struct str name)
@@ -195,62 +120,71 @@ static int enqueue_found(void *arg, struct type *t, struct str ns, struct str na
     return 0;
 }
 
-/* What the server left undone when it last stopped. */
-static int enqueue_old(struct garbage_collector *g, struct err *err)
+/* Everything that may be work: what the server left undone when it last stopped. */
+static int enqueue_all(struct garbage_collector *g, const struct registry_snapshot *types,
+                       struct err *err)
 {
-    struct registry_snapshot *s = registry_ref(g->registry);
-    int r = owners_all(g->engine, s, enqueue_found, g, err);
-    if (r == 0) {
-        r = owners_deleting(g->engine, s, enqueue_found, g, err);
+    int r = owners_all(g->engine, types, enqueue_found, g, err);
+    return r < 0 ? r : owners_deleting(g->engine, types, enqueue_found, g, err);
+}
+
+static int work_off(struct garbage_collector *g, struct note *notes, bool all, struct err *err)
+{
+    struct registry_snapshot *types = registry_ref(g->registry);
+    while (notes) {
+        struct note *n = notes;
+        notes = n->next;
+        if (n->deleted) {
+            on_deleted(g, n);
+        } else {
+            on_changed(g, types, n);
+        }
+        free_note(n);
     }
-    registry_snapshot_unref(s);
+    int r = all ? enqueue_all(g, types, err) : 0;
+    registry_snapshot_unref(types);
     return r;
 }
 
-static void types_changed(void *arg, const struct registry_snapshot *s, struct type *changed,
-                          bool removed)
+/* Waits for notes. False: the server stops. */
+static bool take_notes(struct garbage_collector *g, struct note **ret, bool *ret_lost)
+{
+    pthread_mutex_lock(&g->lock);
+    while (!g->notes && !g->lost && !g->stopping) {
+        pthread_cond_wait(&g->noted, &g->lock);
+    }
+    *ret = g->notes;
+    *ret_lost = g->lost;
+    g->notes = NULL;
+    g->last_note = &g->notes;
+    g->note_bytes = 0;
+    g->lost = false;
+    bool go_on = !g->stopping;
+    pthread_mutex_unlock(&g->lock);
+    return go_on;
+}
+
+static void stop(void *arg)
 {
     struct garbage_collector *g = arg;
-    (void)s;
-    (void)changed;
-    (void)removed;
     pthread_mutex_lock(&g->lock);
-    if (g->feeder) {
-        atomic_store(&g->feeder->types_changed, true);
-        wake(g->feeder);
-    }
+    g->stopping = true;
+    pthread_cond_signal(&g->noted);
     pthread_mutex_unlock(&g->lock);
 }
 
-static int feed_until_stop(struct feeder *f, struct service_stop *stop, struct err *err)
+static int attend(struct garbage_collector *g, struct service_stop *stopper, struct err *err)
 {
-    struct pollfd fds[2] = {{.fd = f->wake_fd, .events = POLLIN},
-                            {.fd = service_stop_fd(stop), .events = POLLIN}};
-    int64_t looked = clock_mono_ms() - LOOK_MS;
-    while (!service_stopping(stop)) {
-        uint64_t n;
-        poll(fds, 2, -1);
-        int64_t early = looked + LOOK_MS - clock_mono_ms();
-        if (early > 0) {
-            service_wait(stop, (int)early);
-        }
-        looked = clock_mono_ms();
-        if (fds[0].revents && read(f->wake_fd, &n, sizeof(n)) < 0) {
-            continue;
-        }
-        int64_t now = store_revision(engine_store(f->g->engine));
-        watch_group_ready(f->group, read_feed, f);
-        drop_ended(f);
-        if (atomic_exchange(&f->types_changed, false)) {
-            int r = follow_types(f, f->since, err);
-            if (r < 0) {
-                return r;
-            }
-            wake(f); /* a new feed may have ended already */
-        }
-        f->since = now;
+    struct note *notes = NULL;
+    bool all = true, go_on = true;
+    int r = 0;
+    while (go_on && r == 0) {
+        r = work_off(g, notes, all, err);
+        service_wait(stopper, LOOK_MS);
+        go_on = take_notes(g, &notes, &all);
     }
-    return 0;
+    free_notes(notes);
+    return r;
 }
 
 /* ---- workers ---- */
@@ -300,14 +234,17 @@ int garbage_collector_provide(const struct garbage_collector_deps *d,
     g->engine = d->engine;
     g->registry = d->registry;
     g->client = d->client;
+    g->last_note = &g->notes;
     pthread_mutex_init(&g->lock, NULL);
+    pthread_mutex_init(&g->absent_lock, NULL);
+    pthread_cond_init(&g->noted, NULL);
     g->attempts =
         metrics_series(d->metrics, METRIC_COUNTER, "coracle_garbage_collector_attempts_total",
                        "Objects the garbage collector looked at.", NULL, 0, NULL, 0);
     g->deletions =
         metrics_series(d->metrics, METRIC_COUNTER, "coracle_garbage_collector_deletions_total",
                        "Objects the garbage collector deleted.", NULL, 0, NULL, 0);
-    registry_listen(d->registry, types_changed, g);
+    engine_on_changes(d->engine, on_changes, g);
     *ret = g;
     return 0;
 }
@@ -320,62 +257,52 @@ void garbage_collector_release(struct garbage_collector *g)
     for (size_t i = 0; i < ABSENT_KEPT; i++) {
         free(g->absent[i]);
     }
+    pthread_cond_destroy(&g->noted);
+    pthread_mutex_destroy(&g->absent_lock);
     pthread_mutex_destroy(&g->lock);
     free(g);
 }
 
-static void set_feeder(struct garbage_collector *g, struct feeder *f)
+/* From now on commits are noted, or no longer. */
+static void listen(struct garbage_collector *g, struct workqueue *queue)
 {
     pthread_mutex_lock(&g->lock);
-    g->feeder = f;
+    g->queue = queue;
+    g->stopping = false;
     pthread_mutex_unlock(&g->lock);
 }
 
-static int run(struct garbage_collector *g, struct feeder *f, struct service_stop *stop,
-               struct err *err)
+static void drop_notes(struct garbage_collector *g)
+{
+    struct note *notes;
+    bool lost;
+    stop(g);
+    take_notes(g, &notes, &lost);
+    free_notes(notes);
+}
+
+int garbage_collector_run(struct garbage_collector *g, struct service_stop *stopper,
+                          struct err *err)
 {
     pthread_t workers[WORKERS];
-    f->since = store_revision(engine_store(g->engine));
-    int r = follow_types(f, f->since, err);
-    if (r == 0) {
-        r = enqueue_old(g, err);
-    }
-    if (r < 0) {
-        return r;
-    }
+    struct workqueue *queue = workqueue_create();
+    workqueue_measure(queue, engine_metrics(g->engine), "garbage_collector");
+    listen(g, queue);
     for (size_t i = 0; i < WORKERS; i++) {
         if (pthread_create(&workers[i], NULL, worker_main, g) != 0) {
             abort();
         }
         pthread_setname_np(workers[i], "collector");
     }
-    r = feed_until_stop(f, stop, err);
-    workqueue_stop(g->queue);
+    service_on_stop(stopper, stop, g);
+    int r = attend(g, stopper, err);
+    service_on_stop(stopper, NULL, NULL);
+    workqueue_stop(queue);
     for (size_t i = 0; i < WORKERS; i++) {
         pthread_join(workers[i], NULL);
     }
-    return r;
-}
-
-int garbage_collector_run(struct garbage_collector *g, struct service_stop *stop, struct err *err)
-{
-    struct feeder f = {.g = g, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    if (f.wake_fd < 0) {
-        return err_set(err, ERR_IO, "eventfd: %s", strerror(errno));
-    }
-    g->queue = workqueue_create();
-    f.group = watch_group_create(engine_watches(g->engine), wake, &f);
-    set_feeder(g, &f);
-    int r = run(g, &f, stop, err);
-    set_feeder(g, NULL);
-    struct feed *x, *next;
-    HASH_ITER(hh, f.feeds, x, next)
-    {
-        drop_feed(x);
-    }
-    watch_group_destroy(f.group);
-    close(f.wake_fd);
-    workqueue_destroy(g->queue);
-    g->queue = NULL;
+    listen(g, NULL);
+    drop_notes(g);
+    workqueue_destroy(queue);
     return r;
 }
