@@ -1,22 +1,39 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# ./dev bench [krmbench's flags]: load and cost of a server of its own, TLS and durable writes on. bench/README.md explains the rows.
+# ./dev bench [flags]: makes the tools, then compare.py measures Coracle and the reference in turn. bench/README.md explains the rows.
+# CORACLE_BINARY: another server than build/release/coracle. CORACLE_BENCH_CACHE: where the reference's binaries are kept between runs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -d /usr/local/go/bin ] && PATH=$PATH:/usr/local/go/bin
 command -v go >/dev/null || { echo "bench: Go is needed to build krmbench" >&2; exit 1; }
+binary=${CORACLE_BINARY:-build/release/coracle}
+cache=${CORACLE_BENCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/coracle-bench}
 dir=$(mktemp -d)
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$dir"' EXIT
+trap 'rm -rf "$dir"' EXIT
+export GOFLAGS=-buildvcs=false
+
+wants_peer() { # no reference wanted, none built; its etcd is wanted by --store etcd too
+    case " $* " in
+    *" --help "* | *" -h "*) return 1 ;;
+    *" etcd "* | *"=etcd "*) return 0 ;;
+    *" --only coracle "* | *"--only=coracle "*) return 1 ;;
+    esac
+}
+
+# The reference's binaries, kept by what they are built from.
+build_peer() {
+    peer=$cache/$(cat bench/peer/go.mod bench/peer/*/main.go | sha256sum | cut -c1-16)
+    [ -x "$peer/apiserver" ] && [ -x "$peer/etcd" ] && return 0
+    echo "-- building the reference (once; minutes)" >&2
+    mkdir -p "$peer"
+    (cd bench/peer && CGO_ENABLED=0 timeout "${CORACLE_PEER_BUILD_SECONDS:-2400}" go build -trimpath -ldflags='-s -w' -o "$dir/" ./apiserver ./etcd) || return 1
+    mv "$dir/apiserver" "$dir/etcd" "$peer/"
+}
+
+peer=
+if wants_peer "$@"; then
+    build_peer || { peer=; echo "bench: the reference could not be built" >&2; }
+fi
 (cd bench/krmbench && go build -o "$dir/krmbench" .)
-echo 'benchtoken,bench,bench-uid,"system:masters"' >"$dir/tokens.csv"
-mkfifo "$dir/ready"
-begun=$(date +%s%N)
-build/release/coracle serve --data "$dir/data" --store "${CORACLE_STORE:-sqlite}" --listen 127.0.0.1:0 --token-file "$dir/tokens.csv" --log-level warn \
-    --ready-fd 9 9>"$dir/ready" >"$dir/out" &
-server=$!
-read -r <"$dir/ready" || true
-printf 'ready after %d ms, binary %d KiB stripped\n' $((($(date +%s%N) - begun) / 1000000)) "$(strip -o "$dir/stripped" build/release/coracle && du -k "$dir/stripped" | cut -f1)"
-grep -E '^(VmRSS|RssAnon):' "/proc/$server/status" | tr -s '\t\n ' ' ' && echo
-url=$(sed -n 's/^ *server: //p' "$dir/data/admin.kubeconfig")
-"$dir/krmbench" -url "$url" -token benchtoken -pids "coracle:$server" -phases create,get,list,page,update,merge,watch,delete "$@"
-python3 bench/definitions.py --url "$url" --token benchtoken --pids "coracle:$server" -n "${CORACLE_DEFINITIONS:-500}"
+python3 bench/compare.py --tool-coracle "$(realpath "$binary")" --tool-krmbench "$dir/krmbench" ${peer:+--tool-etcd "$peer/etcd" --tool-apiserver "$peer/apiserver"} \
+    --tool-fill "$(realpath "$(dirname "$binary")")/store_fill" "$@"
