@@ -5,6 +5,7 @@
 #include "apiserver/rest.h"
 
 #include "apiserver/call_priv.h"
+#include "apiserver/compress.h"
 #include "apiserver/negotiate.h"
 #include "apiserver/options.h"
 #include "apiserver/route.h"
@@ -254,7 +255,7 @@ void rest_answer_json(struct call *c, int status, struct buf *json)
         call_answer_err(c, &err);
         return;
     }
-    call_answer(c, status, c->accept.type, json);
+    compress_answer(c, status, c->accept.type, json);
 }
 
 /* The answer's object as a tree in the version asked for. */

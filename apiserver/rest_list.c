@@ -3,6 +3,7 @@
  * read on the pool while the one before is on its way. Never more than two slices of an answer are
  * in memory. */
 #include "apiserver/call_priv.h"
+#include "apiserver/compress.h"
 #include "apiserver/negotiate.h"
 #include "apiserver/options.h"
 #include "apiserver/rest.h"
@@ -17,8 +18,10 @@ struct listing {
     struct call *call;
     struct list *list;
     struct buf piece;
+    struct compress gzip;
     struct err err;
     bool reading, done, begun, gone;
+    bool packing; /* the pieces are compressed */
 };
 
 static void step(struct call *c);
@@ -39,17 +42,27 @@ static void read_slice(struct listing *l)
     }
 }
 
+static void pack_on_pool(struct pool_task *t)
+{
+    struct listing *l = (struct listing *)(void *)t;
+    compress_slice(&l->gzip, &l->piece, l->done);
+    call_resume(l->call, step);
+}
+
 static void read_on_pool(struct pool_task *t)
 {
     struct listing *l = (struct listing *)(void *)t;
     read_slice(l);
+    if (l->packing && !l->err.code && (l->piece.len || l->done)) {
+        compress_slice(&l->gzip, &l->piece, l->done);
+    }
     call_resume(l->call, step);
 }
 
 /* must: the answer has begun, there is no way to refuse it any more. */
-static bool submit(struct listing *l, bool must)
+static bool submit(struct listing *l, void (*run)(struct pool_task *t), bool must)
 {
-    l->task.run = read_on_pool;
+    l->task.run = run;
     l->reading = pool_submit(engine_pool(server_engine(l->call->server)), &l->task, must);
     return l->reading;
 }
@@ -74,7 +87,7 @@ static void send_piece(struct listing *l)
         return;
     }
     http_stream_send_buf(c->http, &l->piece, false);
-    if (!submit(l, true)) {
+    if (!submit(l, read_on_pool, true)) {
         http_stream_abort(c->http);
         finish(l);
         call_finish(c);
@@ -127,19 +140,27 @@ static void answer_whole(struct listing *l)
     if (r->whole) {
         rest_answer_json(c, 200, &b);
     } else {
-        call_answer(c, 200, c->accept.type, &b);
+        compress_answer(c, 200, c->accept.type, &b);
     }
 }
 
 static void begin(struct listing *l)
 {
     struct call *c = l->call;
-    size_t n;
-    struct http_header *h = call_headers(c, c->accept.type, NULL, 0, &n);
+    size_t n = 0;
+    l->packing = compress_wanted(c, SIZE_MAX) && submit(l, pack_on_pool, false);
+    const struct http_header *more = l->packing ? compress_headers(&n) : NULL;
+    struct http_header *h = call_headers(c, c->accept.type, more, n, &n);
     c->status = 200;
     l->begun = true;
     http_on_gone(c->http, on_gone, l);
     http_stream_begin(c->http, 200, h, n, on_ready, l);
+}
+
+/* Little or nothing has matched so far: what begins now may still turn out to be short. */
+static bool wants_more(const struct listing *l)
+{
+    return !l->done && l->piece.len <= (l->begun ? 0 : COMPRESS_MIN_BYTES);
 }
 
 /* On the loop, with a new piece or an error. */
@@ -155,8 +176,8 @@ static void step(struct call *c)
         fail(l);
     } else if (!l->begun && l->done) {
         answer_whole(l);
-    } else if (r->whole || (!l->done && !l->piece.len)) { /* nothing matched in this slice */
-        if (!submit(l, true)) {
+    } else if (r->whole || wants_more(l)) {
+        if (!submit(l, read_on_pool, true)) {
             err_set(&l->err, ERR_CLOSED, "the server is shutting down");
             fail(l);
         }
@@ -179,7 +200,7 @@ static void start(struct call *c, struct listing *l)
     if (!wants_pool(c->op, c->priv)) {
         read_slice(l);
         step(c);
-    } else if (!submit(l, false)) {
+    } else if (!submit(l, read_on_pool, false)) {
         err_set(&l->err, ERR_TOO_MANY,
                 "the server has too many requests waiting, please try again later");
         l->err.retry_after = 1;

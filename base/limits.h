@@ -9,6 +9,14 @@
 #define LIMIT_HEADER_BYTES (64u * 1024)            /* all headers of a request */
 #define LIMIT_PATH_BYTES (8u * 1024)
 #define LIMIT_QUERY_PARAMS 100
+#define LIMIT_HEAD_MS (30 * 1000)                  /* from a request's first byte to the end of its head */
+#define LIMIT_BODY_MS (5 * 60 * 1000)              /* and to the end of its body, however it trickles */
+/* ---- connections ---- */
+#define LIMIT_CONNECTIONS 65536                    /* in total; --max-connections */
+#define LIMIT_CONNECTIONS_PEER 40000               /* of one address (IPv6: a /64); --max-connections-per-peer */
+#define LIMIT_HANDSHAKES 2048                      /* at a time; the oldest makes room */
+#define LIMIT_HANDSHAKE_MS (10 * 1000)
+#define LIMIT_LINGER_MS (5 * 1000)                 /* for which what a refused peer still sends is read and dropped */
 /* ---- JSON and YAML ---- */
 #define LIMIT_DEPTH 200                            /* nested maps and lists */
 #define LIMIT_YAML_ALIAS_BASE 10000                /* expanded nodes allowed: BASE + FACTOR * events read */
@@ -16,6 +24,8 @@
 #define LIMIT_YAML_ALIAS_BYTES (4u * 1024 * 1024)  /* text that aliases repeat, and two bytes a node */
 #define LIMIT_CAUSES 200                           /* field errors reported at once */
 #define LIMIT_CAUSES_BYTES (1024u * 1024)          /* their text together (the first is always kept) */
+#define LIMIT_UNKNOWN_FIELDS 1000                  /* unknown fields of one object that are told of */
+#define LIMIT_UNKNOWN_BYTES (256u * 1024)          /* their paths together (the first is always told) */
 #define LIMIT_WARNINGS 50                          /* Warning headers of one answer */
 /* ---- objects ---- */
 #define LIMIT_OBJECT_BYTES (3u * 1024 * 1024)      /* an object as stored */
@@ -26,10 +36,11 @@
 #define LIMIT_JSON_PATCH_STEPS 50000000            /* members and items passed over while finding what the ops name */
 /* ---- lists and watches ---- */
 #define LIMIT_LIST_SLICE_BYTES (256u * 1024)       /* what an event loop reads from the store at a time */
+#define LIMIT_COMPRESS_QUEUE 32                    /* tasks waiting for the pool beyond which answers are not compressed */
 #define LIMIT_SELECTOR_BYTES (16u * 1024)
 #define LIMIT_WATCH_WINDOW_MS (5 * 60 * 1000)      /* default distance of the watch floor */
 #define LIMIT_WATCH_RING_BYTES (64u * 1024 * 1024) /* recent events in memory, all types together */
-#define LIMIT_WATCH_GATHER_BYTES (256u * 1024)     /* written to one watcher in one call */
+#define LIMIT_WATCH_GATHER_BYTES (64u * 1024)      /* written to one watcher in one call */
 #define LIMIT_WATCH_STALL_MS (60 * 1000)           /* a watcher that takes nothing for this long is cut off */
 /* ---- definitions ---- */
 #define LIMIT_PATTERN_BYTES (64u * 1024)           /* a regular expression */

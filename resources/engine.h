@@ -75,9 +75,9 @@ struct list;
  * the reference answers them. The list keeps a reference to op. */
 int list_open(struct engine *e, struct op *op, const struct representation *r, struct list **ret, struct err *err);
 /* Appends the next piece of the answer's JSON: the header with the first, the tail with the last; about max bytes (an object is never cut).
- * The list's metadata comes last. Reads only the local store; any thread, one at a time. The first piece looks at about a megabyte of
- * objects that do not match at most, so a loop may ask for it; later ones, for the pool, read on until they have something to
- * append. An error after the first piece can only end the connection. */
+ * The list's metadata comes last. Reads only the local store; any thread, one at a time. A piece looks at about a megabyte of
+ * objects that do not match at most, so it may come with nothing appended and the list not done. An error after the first piece
+ * can only end the connection. */
 int list_next(struct list *l, struct buf *b, size_t max, bool *ret_done, struct err *err);
 void list_close(struct list *l); /* NULL allowed */
 

@@ -459,10 +459,7 @@ int list_next(struct list *l, struct buf *b, size_t max, bool *ret_done, struct 
         add_head(l);
         l->begun = true;
     }
-    int rc = 0;
-    do {
-        rc = l->exhausted ? 0 : read_piece(l, err);
-    } while (!rc && !l->exhausted && b->len == l->out_from);
+    int rc = l->exhausted ? 0 : read_piece(l, err);
     if (!rc && l->exhausted) {
         rc = add_tail(l, err);
     }

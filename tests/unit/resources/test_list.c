@@ -446,8 +446,7 @@ static void test_pieces(void **state)
     assert_int_equal(rv_of(list), rev);
 }
 
-/* A selector that matches little does not keep a loop busy: the first piece pauses, the next one
- * goes through. */
+/* A selector that matches little keeps no thread busy: a piece looks at a megabyte and pauses. */
 static void test_long_search(void **state)
 {
     (void)state;
@@ -471,7 +470,7 @@ static void test_long_search(void **state)
         int pieces = 0;
         yyjson_mut_val *l = read_in(op, &as_object, 256 * 1024, &pieces);
         assert_string_equal(names(l), "z");
-        assert_int_equal(pieces, 2);
+        assert_int_equal(pieces, 3); /* 2.4 MB are gone through for it */
     }
 }
 
