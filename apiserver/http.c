@@ -281,13 +281,18 @@ void exchange_tick(struct http_loop *l)
     }
 }
 
-static void send_h2o(struct exchange *x, h2o_iovec_t *iov, size_t n, h2o_send_state_t state)
+void exchange_sending(struct exchange *x)
 {
     if (!x->send_since) {
         x->send_queued = -1;
         send_link(x);
     }
     x->in_flight = true;
+}
+
+static void send_h2o(struct exchange *x, h2o_iovec_t *iov, size_t n, h2o_send_state_t state)
+{
+    exchange_sending(x);
     h2o_send(x->req, iov, n, state);
 }
 
@@ -416,10 +421,8 @@ void http_respond_blob(struct http_request *r, int status, const struct http_hea
 
 /* ---- streams ---- */
 
-static void on_proceed(h2o_generator_t *g, h2o_req_t *req)
+void exchange_sent(struct exchange *x)
 {
-    struct exchange *x = H2O_STRUCT_FROM_MEMBER(struct exchange, generator, g);
-    (void)req;
     send_unlink(x);
     x->in_flight = false;
     release_held(x);
@@ -430,6 +433,12 @@ static void on_proceed(h2o_generator_t *g, h2o_req_t *req)
         x->ready(x->ready_arg, &x->pub);
     }
     http_request_unref(&x->pub);
+}
+
+static void on_proceed(h2o_generator_t *g, h2o_req_t *req)
+{
+    (void)req;
+    exchange_sent(H2O_STRUCT_FROM_MEMBER(struct exchange, generator, g));
 }
 
 /* While a stream runs nobody reads an HTTP/1 connection; this does, to notice its end. */
@@ -597,6 +606,13 @@ void http_stream_send(struct http_request *r, struct blob *const *blobs, size_t 
         iov[k++] = chunk_tail(total, last);
     }
     stream_out(x, iov, k, total, last);
+}
+
+void http_stream_push(struct http_request *r, struct blob *const *blobs, size_t n)
+{
+    if (!http_stream_writable(r) || !http_direct_push(exchange_of(r), blobs, n)) {
+        http_stream_send(r, blobs, n, false);
+    }
 }
 
 void http_stream_send_buf(struct http_request *r, struct buf *b, bool last)

@@ -74,7 +74,10 @@ void http_stream_begin(struct http_request *r, int status, const struct http_hea
 bool http_stream_writable(const struct http_request *r);
 /* Sends the blobs (references are taken over) in one call; then, if last, ends the stream. n may be 0 with last. */
 void http_stream_send(struct http_request *r, struct blob *const *blobs, size_t n, bool last);
-/* The same for bytes: takes the buffer's memory over. */
+/* As http_stream_send for a stream that goes on. Mostly everything has gone out when it returns and the stream can take more; where it cannot,
+ * ready is called once it can. */
+void http_stream_push(struct http_request *r, struct blob *const *blobs, size_t n);
+/* As http_stream_send, for bytes: takes the buffer's memory over. */
 void http_stream_send_buf(struct http_request *r, struct buf *b, bool last);
 /* Cuts the connection (HTTP/1.1) or resets the stream: an answer that cannot be finished. */
 void http_stream_abort(struct http_request *r);

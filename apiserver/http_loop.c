@@ -146,6 +146,7 @@ static void tick(void *arg)
 {
     struct http_loop *l = arg;
     exchange_tick(l);
+    http_direct_tick(l);
     for (size_t i = 0; i < l->server->n_addresses; i++) {
         http_listener_tick(&l->listeners[i]);
     }
@@ -229,6 +230,7 @@ static void loop_close(struct http_loop *l)
     free(l->timers);
     free(l->soon.items);
     free(l->iov);
+    http_direct_finish(l);
 }
 
 static void *loop_main(void *arg)

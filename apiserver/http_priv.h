@@ -43,6 +43,7 @@ struct http_identity {
 struct http_conn {
     struct http_loop *loop;
     h2o_socket_t *sock;
+    SSL *ssl; /* once its handshake is through; the socket's */
     struct http_conn *prev, *next;
     struct exchange *streaming; /* HTTP/1: the stream whose peer is being watched for leaving */
     struct http_identity *ident;
@@ -81,6 +82,7 @@ struct exchange {
     struct blob **held;
     size_t n_held, cap_held;
     struct buf held_buf;
+    size_t direct_sent; /* of held_buf, by http_direct.c */
     char chunk_head[24];
     /* The loop's list of sends in flight, oldest first. */
     struct exchange *send_prev, *send_next;
@@ -138,6 +140,7 @@ struct http_loop {
     size_t n_timers;
     struct http_tasks soon;
     struct exchange *send_first, *send_last;
+    struct http_direct *direct;
     h2o_iovec_t *iov;
     size_t cap_iov;
     bool stopping, draining;
@@ -184,6 +187,15 @@ struct exchange *exchange_create(struct http_conn *c, h2o_req_t *req);
 void exchange_tick(struct http_loop *l);
 /* The peer has gone, or must: ends the stream's connection. */
 void exchange_cut(struct exchange *x);
+/* A send has begun that is watched as h2o's are; it is through, and the stream's owner goes on. */
+void exchange_sending(struct exchange *x);
+void exchange_sent(struct exchange *x);
+
+/* http_direct.c */
+/* Writes the blobs to a stream that may be written to and is to go on, without h2o; takes them over. False: it cannot. */
+bool http_direct_push(struct exchange *x, struct blob *const *blobs, size_t n);
+void http_direct_tick(struct http_loop *l);
+void http_direct_finish(struct http_loop *l);
 
 /* http_loop.c */
 int http_loop_begin(struct http_server *s, size_t index, struct err *err);

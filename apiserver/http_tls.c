@@ -77,13 +77,14 @@ void http_identity_destroy(struct http_identity *i)
 static void on_info(const SSL *ssl, int where, int ret)
 {
     (void)ret;
-    if (!(where & SSL_CB_HANDSHAKE_DONE) || SSL_get_verify_result(ssl) != X509_V_OK) {
-        return;
-    }
-    BIO *bio = SSL_get_rbio(ssl);
+    BIO *bio = where & SSL_CB_HANDSHAKE_DONE ? SSL_get_rbio(ssl) : NULL;
     h2o_socket_t *sock = bio ? BIO_get_data(bio) : NULL;
     struct http_conn *c = sock ? sock->on_close.data : NULL;
-    X509 *cert = c ? SSL_get1_peer_certificate(ssl) : NULL;
+    if (!c) {
+        return;
+    }
+    c->ssl = (SSL *)(uintptr_t)ssl;
+    X509 *cert = SSL_get_verify_result(ssl) == X509_V_OK ? SSL_get1_peer_certificate(ssl) : NULL;
     if (cert) {
         http_identity_destroy(c->ident);
         c->ident = identity_of(cert);
@@ -111,7 +112,6 @@ static int ask_for_certificates(SSL_CTX *ctx, const char *ca_file, struct err *e
     }
     SSL_CTX_set_client_CA_list(ctx, names);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, on_verify);
-    SSL_CTX_set_info_callback(ctx, on_info);
     return 0;
 }
 
@@ -145,6 +145,7 @@ int http_tls_create(const struct http_server *s, SSL_CTX **ret, struct err *err)
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets do */
     SSL_CTX_set_num_tickets(ctx, 1);
+    SSL_CTX_set_info_callback(ctx, on_info);
     SSL_CTX_set_session_id_context(ctx, session_id, sizeof(session_id) - 1);
     SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20");
     h2o_ssl_register_alpn_protocols(ctx, h2o_alpn_protocols);

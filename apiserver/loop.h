@@ -27,7 +27,9 @@ struct loop_watches {
     size_t n;
     uint64_t last_pass_ns;
     int64_t next_end_ms; /* when the first of them ends */
-    bool pass_due, slice_due, stopping;
+    uint64_t next_pass_ns;     /* no pass before it */
+    uint64_t pass_cost_ns;     /* CPU time of the present pass */
+    bool pass_due, pass_again, slice_due, stopping;
     struct blob **gathered; /* scratch */
     size_t n_gathered, cap_gathered;
 };

@@ -4,8 +4,9 @@
  * A commit wakes a loop at most once; the loop then makes a pass over those of its watches that
  * have something to read, in slices so that requests in between stay quick, and writes to each what
  * has gathered for it in one send. At most one send is in flight a watch; what comes meanwhile is
- * read when that is through. Where a loop has many watches, passes keep a distance, so that a burst
- * of commits costs each watch one system call rather than one an event. */
+ * read when that is through. Passes keep a distance that grows with what the last one cost, so that
+ * a burst of commits costs each watch one system call rather than one an event, and a loop with
+ * very many watches has time for requests; the first event after a pause goes out at once. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -20,9 +21,14 @@
 #include "base/limits.h"
 
 enum {
-    PASS_SLICE = 500, /* watches served in one turn of the loop */
-    PASS_MANY = 24,   /* from so many watches on, passes keep a distance */
-    PASS_DISTANCE_MS = 10,
+    TIMER_NS = 1000000,     /* timers are no finer */
+    SLICE_NS = 2 * 1000000, /* of CPU time in one turn of the loop */
+    SLICE_LOOK = 8,         /* watches between two looks at the clock */
+    PUMP_ROUNDS = 4,        /* sends to a watch that is behind before others get their turn */
+    /* The distance of passes: so many times a pass's CPU time, ... */
+    PASS_TIMES = 5,
+    PASS_DISTANCE_NS = 20 * 1000000, /* ... up to this, or half as much again as that time, ... */
+    PASS_DISTANCE_MAX_NS = 250 * 1000000, /* ... but no more than this */
     END_TICK_MS = 500,
     END_MIN_MS =
         1800 *
@@ -44,6 +50,8 @@ struct rest_watch {
 };
 
 static void pump(struct rest_watch *w);
+static void enqueue(struct loop_state *l, struct rest_watch *w);
+static void slice_soon(struct loop_state *l);
 static void caught_up(struct call *c);
 
 /* ---- life ---- */
@@ -130,13 +138,14 @@ static void start_catching_up(struct rest_watch *w)
     }
 }
 
-/* Reads and sends what there is, if a send is possible. w may be gone afterwards. */
-static void pump(struct rest_watch *w)
+/* Reads and sends what there is, if a send is possible. w may be gone afterwards. True: it is not,
+ * there is more, and a send is possible. */
+static bool pump_once(struct rest_watch *w)
 {
     struct call *c = w->call;
     struct loop_watches *s = &c->loop->watches;
     if (w->busy || !http_stream_writable(c->http)) {
-        return;
+        return false;
     }
     enum watch_state state = WATCH_IDLE;
     s->n_gathered = 0;
@@ -148,12 +157,26 @@ static void pump(struct rest_watch *w)
         start_catching_up(w);
     }
     bool last = state == WATCH_ENDED || (w->ending && state != WATCH_MORE);
-    if (last || s->n_gathered) {
-        http_stream_send(c->http, s->gathered, s->n_gathered, last);
-    }
     if (last) {
+        http_stream_send(c->http, s->gathered, s->n_gathered, true);
         finish(w);
+        return false;
     }
+    if (s->n_gathered) {
+        http_stream_push(c->http, s->gathered, s->n_gathered);
+    }
+    return w->more && http_stream_writable(c->http);
+}
+
+static void pump(struct rest_watch *w)
+{
+    for (int i = 0; i < PUMP_ROUNDS; i++) {
+        if (!pump_once(w)) {
+            return;
+        }
+    }
+    enqueue(w->call->loop, w);
+    slice_soon(w->call->loop);
 }
 
 static void on_ready(void *arg, struct http_request *r)
@@ -167,32 +190,85 @@ static void on_ready(void *arg, struct http_request *r)
 
 /* ---- passes ---- */
 
+static void run_slice(void *arg);
+static void run_pass(void *arg);
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void slice_soon(struct loop_state *l)
+{
+    if (!l->watches.slice_due) {
+        l->watches.slice_due = true;
+        http_loop_soon(l->http, run_slice, l);
+    }
+}
+
+static uint64_t distance_ns(uint64_t cost)
+{
+    uint64_t d = cost * PASS_TIMES;
+    if (d > PASS_DISTANCE_NS) {
+        d = cost + cost / 2 > PASS_DISTANCE_NS ? cost + cost / 2 : PASS_DISTANCE_NS;
+    }
+    return d < PASS_DISTANCE_MAX_NS ? d : PASS_DISTANCE_MAX_NS;
+}
+
+/* A pass is made at once, when it is time, or when the one that runs is through. */
+static void want_pass(struct loop_state *l)
+{
+    struct loop_watches *s = &l->watches;
+    uint64_t now = clock_mono_ns();
+    if (s->at < s->n_dirty) {
+        s->pass_again = true;
+    } else if (now + TIMER_NS > s->next_pass_ns) {
+        run_pass(l);
+    } else if (!s->pass_due) {
+        s->pass_due = true;
+        http_loop_after(l->http, (unsigned)((s->next_pass_ns - now) / TIMER_NS), run_pass, l);
+    }
+}
+
 static void run_slice(void *arg)
 {
     struct loop_state *l = arg;
     struct loop_watches *s = &l->watches;
+    uint64_t begun = cpu_ns(), spent = 0;
     s->slice_due = false;
-    for (size_t i = 0; i < PASS_SLICE && s->at < s->n_dirty; i++) {
-        struct rest_watch *w = s->dirty[s->at++];
-        if (w) {
-            w->dirty = false;
-            pump(w);
-        }
+    if (s->at == s->n_dirty) {
+        return;
     }
+    while (s->at < s->n_dirty && spent < SLICE_NS) {
+        for (int i = 0; i < SLICE_LOOK && s->at < s->n_dirty; i++) {
+            struct rest_watch *w = s->dirty[s->at++];
+            if (w) {
+                w->dirty = false;
+                pump(w);
+            }
+        }
+        spent = cpu_ns() - begun;
+    }
+    s->pass_cost_ns += spent;
     if (s->at < s->n_dirty) {
-        s->slice_due = true;
-        http_loop_soon(l->http, run_slice, l);
+        slice_soon(l);
     } else {
         s->at = s->n_dirty = 0;
+        s->next_pass_ns = clock_mono_ns() + distance_ns(s->pass_cost_ns);
+        s->pass_cost_ns = 0;
+        if (s->pass_again) {
+            s->pass_again = false;
+            want_pass(l);
+        }
     }
 }
 
-static void mark(void *arg, struct watcher *watcher, void *watcher_arg)
+/* Its turn comes in this pass. */
+static void enqueue(struct loop_state *l, struct rest_watch *w)
 {
-    struct loop_watches *s = arg;
-    struct rest_watch *w = watcher_arg;
-    (void)watcher;
-    w->more = true;
+    struct loop_watches *s = &l->watches;
     if (w->dirty || w->gone) {
         return;
     }
@@ -209,15 +285,29 @@ static void mark(void *arg, struct watcher *watcher, void *watcher_arg)
     s->dirty[s->n_dirty++] = w;
 }
 
+static void mark(void *arg, struct watcher *watcher, void *watcher_arg)
+{
+    struct loop_state *l = arg;
+    struct rest_watch *w = watcher_arg;
+    (void)watcher;
+    w->more = true;
+    enqueue(l, w);
+}
+
 static void run_pass(void *arg)
 {
     struct loop_state *l = arg;
     struct loop_watches *s = &l->watches;
     s->pass_due = false;
+    if (!s->group) {
+        return;
+    }
     s->last_pass_ns = clock_mono_ns();
-    watch_group_ready(s->group, mark, s);
-    if (!s->slice_due && s->n_dirty) {
-        run_slice(l);
+    uint64_t begun = cpu_ns();
+    watch_group_ready(s->group, mark, l);
+    s->pass_cost_ns += cpu_ns() - begun;
+    if (s->n_dirty) {
+        run_slice(l); /* not in the next turn: the first event is waiting */
     }
 }
 
@@ -225,15 +315,8 @@ static void on_woken(void *arg)
 {
     struct loop_state *l = arg;
     struct loop_watches *s = &l->watches;
-    if (!s->group || s->pass_due) {
-        return;
-    }
-    uint64_t since_ms = (clock_mono_ns() - s->last_pass_ns) / 1000000;
-    if (s->n < PASS_MANY || since_ms >= PASS_DISTANCE_MS) {
-        run_pass(l);
-    } else {
-        s->pass_due = true;
-        http_loop_after(l->http, (unsigned)(PASS_DISTANCE_MS - since_ms), run_pass, l);
+    if (s->group) {
+        want_pass(l);
     }
 }
 
@@ -309,6 +392,7 @@ void loop_watches_finish(struct loop_state *l)
     assert(!s->first); /* the loop closes when all its calls are finished */
     watch_group_destroy(s->group);
     s->group = NULL;
+    s->at = s->n_dirty = 0;
     free(s->dirty);
     free(s->gathered);
 }
