@@ -90,6 +90,7 @@ static void copy_identity(struct exchange *x, const struct http_identity *ident,
     r->cert_user = str_from(ident->user);
     place(at, &r->cert_user);
     r->n_cert_groups = ident->n_groups;
+    r->cert_expires = ident->expires;
     for (size_t i = 0; i < ident->n_groups; i++) {
         r->cert_groups[i] = str_from(ident->groups[i]);
         place(at, &r->cert_groups[i]);
@@ -101,7 +102,12 @@ static void copy_body(struct exchange *x, const h2o_req_t *req, char **at)
     struct http_request *r = &x->pub;
     struct http_server *s = x->conn->loop->server;
     size_t n = req->entity.base ? req->entity.len : 0;
-    if (!n) {
+    if (x->conn->gate2 && req->entity.base) {
+        gate2_claim(x->conn, x);
+    } else if (x->conn->gate1.body) {
+        r->body_state = x->conn->gate1.body;
+    }
+    if (!n || r->body_state) {
         return;
     }
     if (n > LIMIT_BODY_BYTES) {
@@ -110,6 +116,7 @@ static void copy_body(struct exchange *x, const h2o_req_t *req, char **at)
     }
     if (atomic_fetch_add(&s->bodies, n) + n > LIMIT_BODIES_BYTES) {
         atomic_fetch_sub(&s->bodies, n);
+        http_reject(s, HTTP_REASON_BODIES);
         r->body_state = HTTP_BODY_NO_MEMORY;
         return;
     }
@@ -131,6 +138,13 @@ static void exchange_dispose(void *p)
     send_unlink(x);
     x->req = NULL;
     c->live--;
+    c->active_ms = h2o_now(l->ev);
+    if (x->pub.version >= 20) {
+        gate2_done(c, x, x->state == EXCHANGE_FINAL);
+    } else {
+        gate1_done(c);
+    }
+    http_conn_attend(c);
     if (c->streaming == x) {
         c->streaming = NULL;
     }
@@ -141,7 +155,7 @@ static void exchange_dispose(void *p)
             c->aborted = 0;
         }
         if (++c->aborted > HTTP_ABORTS_MAX) {
-            http_conn_cut(c);
+            http_conn_reject(c, HTTP_REASON_RESETS);
         }
         atomic_store_explicit(&x->gone, true, memory_order_relaxed);
         http_gone_fn *fn = x->on_gone;
@@ -192,6 +206,7 @@ struct exchange *exchange_create(struct http_conn *c, h2o_req_t *req)
         h2o_mem_alloc_shared(&req->pool, sizeof(struct exchange *), exchange_dispose);
     *guard = x;
     c->live++;
+    http_conn_attend(c);
     atomic_fetch_add_explicit(&c->loop->active, 1, memory_order_relaxed);
     return x;
 }
@@ -276,7 +291,7 @@ void exchange_tick(struct http_loop *l)
         send_link(x);
         if (stuck) {
             x->doomed = true;
-            http_conn_cut(x->conn);
+            http_conn_reject(x->conn, HTTP_REASON_STALLED);
         }
     }
 }
@@ -371,6 +386,9 @@ static void respond(struct exchange *x, int status, const struct http_header *he
     set_head(x, status, headers, n);
     x->req->res.content_length = without_body(status) ? SIZE_MAX : bytes.len;
     x->state = EXCHANGE_FINAL;
+    if (x->conn->gate1.body) {
+        x->req->http1_is_persistent = 0;
+    }
     h2o_start_response(x->req, &x->generator);
     h2o_iovec_t iov = h2o_iovec_init(bytes.ptr, bytes.len);
     bool none = !bytes.len || without_body(status) || is_head(x);

@@ -41,6 +41,7 @@ struct http_request {
     struct str cert_user; /* subject of a verified client certificate: CN; STR_NULL: none */
     struct str *cert_groups; /* its Os */
     size_t n_cert_groups;
+    int64_t cert_expires; /* the certificate's end, seconds since 1970 */
     uint64_t begun_ns;  /* clock_mono_ns when it was handed over */
     void *user;         /* the handler's */
 };
@@ -108,6 +109,7 @@ struct http_options {
     const char *cert_file, *key_file; /* PEM */
     const char *client_ca_file; /* client certificates are asked for (not required) and verified by it; NULL: not asked */
     size_t loops;              /* 0: one a core */
+    size_t max_connections, max_connections_per_peer; /* 0: LIMIT_CONNECTIONS, LIMIT_CONNECTIONS_PEER */
     http_handler_fn *handler;
     void *handler_arg;
     http_task_fn *loop_begin, *loop_end; /* called on each loop's thread with the loop, before and after it serves; may be NULL */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections: taking them in, and the checks a request must pass before a handler sees it, where
- * h2o itself is too lenient. */
+/* Connections: taking them in, their TLS handshakes, and the last checks before a handler sees a
+ * request. */
 #include "apiserver/http_priv.h"
 
 #include <arpa/inet.h>
@@ -12,8 +12,35 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+
 #include "base/alloc.h"
 #include "base/log.h"
+
+/* ---- handshakes in progress ---- */
+
+static void shaking_unlink(struct http_conn *c)
+{
+    struct http_loop *l = c->loop;
+    if (!c->shaking) {
+        return;
+    }
+    *(c->attend_prev ? &c->attend_prev->attend_next : &l->shaking_first) = c->attend_next;
+    *(c->attend_next ? &c->attend_next->attend_prev : &l->shaking_last) = c->attend_prev;
+    c->shaking = false;
+    l->n_shaking--;
+}
+
+static void shaking_link(struct http_conn *c)
+{
+    struct http_loop *l = c->loop;
+    c->shaking = true;
+    c->attend_next = NULL;
+    c->attend_prev = l->shaking_last;
+    *(l->shaking_last ? &l->shaking_last->attend_next : &l->shaking_first) = c;
+    l->shaking_last = c;
+    l->n_shaking++;
+}
 
 /* ---- connections ---- */
 
@@ -26,6 +53,8 @@ static void on_conn_close(void *data)
         c->next->prev = c->prev;
     }
     atomic_fetch_sub_explicit(&l->n_conns, 1, memory_order_relaxed);
+    shaking_unlink(c);
+    http_conn_forget(c);
     http_identity_destroy(c->ident);
     free(c);
 }
@@ -50,12 +79,16 @@ static void format_peer(h2o_socket_t *sock, char *out, size_t size)
     }
 }
 
-static void conn_create(struct http_listener *k, h2o_socket_t *sock)
+static struct http_conn *conn_create(struct http_listener *k, h2o_socket_t *sock,
+                                     struct http_peer *from)
 {
     struct http_loop *l = k->loop;
     struct http_conn *c = ALLOC(struct http_conn);
     c->loop = l;
     c->sock = sock;
+    c->from = from;
+    c->linger_fd = -1;
+    c->active_ms = h2o_now(l->ev);
     c->tls = k->accept.ssl_ctx != NULL;
     format_peer(sock, c->peer, sizeof(c->peer));
     c->next = l->conns;
@@ -70,6 +103,7 @@ static void conn_create(struct http_listener *k, h2o_socket_t *sock)
     sock->on_close.data = c;
     atomic_fetch_add_explicit(&l->n_conns, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&l->accepted, 1, memory_order_relaxed);
+    return c;
 }
 
 void http_conn_cut(struct http_conn *c)
@@ -78,6 +112,81 @@ void http_conn_cut(struct http_conn *c)
         c->cut = true;
         atomic_fetch_add_explicit(&c->loop->cut, 1, memory_order_relaxed);
         shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+    }
+}
+
+/* ---- from a socket to requests ---- */
+
+/* May be the connection's end. What came together with the end of the handshake is kept from h2o.
+ */
+static void serve(struct http_conn *c, bool http2)
+{
+    struct http_loop *l = c->loop;
+    h2o_accept_ctx_t accept = {.ctx = &l->ctx, .hosts = l->server->conf.hosts};
+    struct timeval now = *h2o_get_timestamp(&l->ctx, NULL, NULL);
+    gate1_aside(c, 0);
+    if (http2) {
+        h2o_http2_accept(&accept, c->sock, now);
+        gate2_open(c);
+    } else {
+        h2o_http1_accept(&accept, c->sock, now);
+        gate1_open(c);
+        gate1_advance(c);
+    }
+}
+
+/* As Go's server; the peer speaks no TLS, so nothing of it is between. */
+static void answer_plain(struct http_conn *c)
+{
+    static const char text[] = "HTTP/1.0 400 Bad Request\r\n\r\n"
+                               "Client sent an HTTP request to an HTTPS server.\n";
+    http_reject(c->loop->server, HTTP_REASON_PLAIN);
+    if (send(h2o_socket_get_fd(c->sock), text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+        http_linger_later(c);
+    }
+}
+
+static void on_handshake(h2o_socket_t *sock, const char *err)
+{
+    struct http_conn *c = sock->on_close.data;
+    shaking_unlink(c);
+    if (err) {
+        unsigned long code = ERR_peek_error();
+        ERR_clear_error();
+        if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST) {
+            answer_plain(c);
+        }
+        if (c->loop->server->handshake_errors) {
+            metric_add(c->loop->server->handshake_errors, 1);
+        }
+        h2o_socket_close(sock);
+        return;
+    }
+    h2o_iovec_t chosen = h2o_socket_ssl_get_selected_protocol(sock);
+    serve(c, chosen.len == 2 && memcmp(chosen.base, "h2", 2) == 0);
+}
+
+/* Where too many are on their way the oldest goes: one that is meant takes milliseconds. */
+static void shake(struct http_conn *c, SSL_CTX *ctx)
+{
+    struct http_loop *l = c->loop;
+    size_t most = LIMIT_HANDSHAKES / l->server->n_loops;
+    shaking_link(c);
+    if (l->n_shaking > (most ? most : 1)) {
+        struct http_conn *oldest = l->shaking_first;
+        http_conn_reject(oldest, HTTP_REASON_HANDSHAKES);
+        shaking_unlink(oldest);
+    }
+    h2o_socket_ssl_handshake(c->sock, ctx, NULL, on_handshake);
+}
+
+void http_shaking_tick(struct http_loop *l)
+{
+    uint64_t now = h2o_now(l->ev);
+    struct http_conn *c;
+    while ((c = l->shaking_first) && now - c->active_ms > LIMIT_HANDSHAKE_MS) {
+        http_conn_reject(c, HTTP_REASON_HANDSHAKE_TIME);
+        shaking_unlink(c);
     }
 }
 
@@ -96,8 +205,17 @@ static void on_connect(h2o_socket_t *sock, const char *err)
             }
             return;
         }
-        conn_create(k, conn);
-        h2o_accept(&k->accept, conn);
+        struct http_peer *from;
+        if (!http_peer_enter(k->loop->server, h2o_socket_get_fd(conn), &from)) {
+            h2o_socket_close(conn);
+            continue;
+        }
+        struct http_conn *c = conn_create(k, conn, from);
+        if (c->tls) {
+            shake(c, k->accept.ssl_ctx);
+        } else {
+            serve(c, false);
+        }
     }
 }
 
@@ -138,61 +256,53 @@ void http_listener_tick(struct http_listener *k)
 
 /* ---- requests ---- */
 
-struct refusal {
-    int status;
-    const char *reason, *text;
-};
-
-/* h2o takes the first Content-Length, and takes one beside a Transfer-Encoding: both ways to
- * smuggle a second request past a proxy (RFC 9112 section 6.3). It hides both headers, but the head
- * still stands at the start of the input. */
-static bool framing_ambiguous(const h2o_socket_t *sock)
-{
-    const char *p = sock->input->bytes, *end = p + sock->input->size;
-    unsigned n = 0;
-    while (p < end) {
-        const char *eol = memchr(p, '\n', (size_t)(end - p));
-        if (!eol || eol == p || (eol == p + 1 && *p == '\r')) {
-            break;
-        }
-        size_t len = (size_t)(eol - p);
-        n += len > 15 && p[14] == ':' && strncasecmp(p, "content-length", 14) == 0;
-        n += len > 18 && p[17] == ':' && strncasecmp(p, "transfer-encoding", 17) == 0;
-        p = eol + 1;
-    }
-    return n > 1;
-}
-
 static bool headers_too_large(const h2o_req_t *req)
 {
     size_t n = 0;
     for (size_t i = 0; i < req->headers.size; i++) {
         n += req->headers.entries[i].name->len + req->headers.entries[i].value.len + 4;
     }
-    return n + req->input.path.len > LIMIT_HEADER_BYTES;
+    return n + req->input.path.len > LIMIT_HEADER_BYTES || req->headers.size > HTTP_FIELDS_MAX;
 }
 
-static bool check(const struct http_conn *c, const h2o_req_t *req, struct refusal *ret)
+static bool is_star(const h2o_req_t *req)
 {
-    bool http1 = req->version < 0x200;
-    size_t path = req->query_at == SIZE_MAX ? req->input.path.len : req->query_at;
-    if (http1 && req->entity.base && framing_ambiguous(c->sock)) {
-        *ret = (struct refusal){400, "Bad Request", "400 Bad Request: ambiguous message framing"};
-    } else if (req->version == 0x101 &&
-               req->input.authority.base == req->hostconf->authority.hostport.base) {
-        *ret =
-            (struct refusal){400, "Bad Request", "400 Bad Request: missing required Host header"};
-    } else if (!req->input.path.len || req->input.path.base[0] != '/') {
-        *ret = (struct refusal){400, "Bad Request", "400 Bad Request: malformed request target"};
-    } else if (path > LIMIT_PATH_BYTES) {
-        *ret = (struct refusal){414, "Request URI Too Long", "414 Request URI Too Long"};
-    } else if (headers_too_large(req)) {
-        *ret = (struct refusal){431, "Request Header Fields Too Large",
-                                "431 Request Header Fields Too Large"};
-    } else {
-        return true;
+    return h2o_memis(req->input.path.base, req->input.path.len, H2O_STRLIT("*")) &&
+           h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("OPTIONS"));
+}
+
+/* NULL: it may pass. */
+static const struct http_refusal *check(const struct http_conn *c, const h2o_req_t *req)
+{
+    static const struct http_refusal unseen = {500, "Internal Server Error",
+                                               "500 Internal Server Error",
+                                               HTTP_REASON_BAD_REQUEST},
+                                     target = {400, "Bad Request",
+                                               "400 Bad Request: malformed request target",
+                                               HTTP_REASON_BAD_REQUEST},
+                                     path = {414, "Request URI Too Long",
+                                             "414 Request URI Too Long", HTTP_REASON_URI},
+                                     headers = {431, "Request Header Fields Too Large",
+                                                "431 Request Header Fields Too Large",
+                                                HTTP_REASON_HEADERS};
+    size_t length = req->query_at == SIZE_MAX ? req->input.path.len : req->query_at;
+    if (req->version < 0x200 ? !c->gate1.passed : !c->gate2) {
+        return &unseen;
     }
-    return false;
+    if (!req->input.path.len || (req->input.path.base[0] != '/' && !is_star(req))) {
+        return &target;
+    }
+    return length > LIMIT_PATH_BYTES ? &path : headers_too_large(req) ? &headers : NULL;
+}
+
+static int refuse(struct http_conn *c, h2o_req_t *req, const struct http_refusal *why)
+{
+    if (req->version < 0x200) {
+        http_linger_later(c);
+    }
+    h2o_send_error_generic(req, why->status, why->phrase, why->text,
+                           H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION);
+    return 0;
 }
 
 int http_on_request(h2o_handler_t *self, h2o_req_t *req)
@@ -201,19 +311,22 @@ int http_on_request(h2o_handler_t *self, h2o_req_t *req)
     h2o_socket_t *sock = req->conn->callbacks->get_socket(req->conn);
     struct http_conn *c = sock->on_close.data;
     struct http_server *s = c->loop->server;
-    struct refusal refusal;
-    c->http1 = req->version < 0x200;
-    if (!check(c, req, &refusal)) {
-        h2o_send_error_generic(req, refusal.status, refusal.reason, refusal.text,
-                               H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION);
-        return 0;
+    if (c->gate1.refusal) {
+        return refuse(c, req, c->gate1.refusal); /* counted by the gate */
+    }
+    const struct http_refusal *why = check(c, req);
+    if (why) {
+        http_reject(s, why->why);
+        return refuse(c, req, why);
     }
     struct exchange *x = exchange_create(c, req);
     if (c->live > HTTP_LIVE_MAX || c->cut) {
         http_conn_cut(c);
         http_respond(&x->pub, 503, NULL, 0, NULL);
-        return 0;
+    } else if (req->input.path.base[0] == '*') {
+        http_respond(&x->pub, 200, NULL, 0, NULL);
+    } else {
+        s->o.handler(s->o.handler_arg, &x->pub);
     }
-    s->o.handler(s->o.handler_arg, &x->pub);
     return 0;
 }

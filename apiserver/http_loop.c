@@ -131,7 +131,7 @@ static void run_timers(struct http_loop *l)
 
 static int32_t wait_ms(const struct http_loop *l)
 {
-    if (l->soon.n) {
+    if (l->soon.n || l->hasty) {
         return 0;
     }
     uint64_t now = h2o_now(l->ev), least = WAIT_MS;
@@ -146,6 +146,7 @@ static void tick(void *arg)
 {
     struct http_loop *l = arg;
     exchange_tick(l);
+    http_guard_tick(l);
     http_direct_tick(l);
     for (size_t i = 0; i < l->server->n_addresses; i++) {
         http_listener_tick(&l->listeners[i]);
@@ -174,15 +175,18 @@ static void loop_open(struct http_loop *l)
 
 static void turn(struct http_loop *l, int32_t wait)
 {
+    l->hasty = false;
     while (h2o_evloop_run(l->ev, wait) != 0) {
         assert(errno == EINTR);
     }
     run_timers(l);
     run_soon(l);
+    http_guard_turn(l);
 }
 
 static void close_connections(struct http_loop *l)
 {
+    http_guard_finish(l);
     for (struct http_conn *c = l->conns; c; c = c->next) {
         http_conn_cut(c);
     }

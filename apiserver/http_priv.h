@@ -8,21 +8,26 @@
 #include <stdatomic.h>
 
 #include <h2o.h>
+#include <h2o/http1.h>
+#include <h2o/http2.h>
 #include <openssl/ssl.h>
 
 #include "apiserver/http.h"
+#include "apiserver/http_gate_priv.h"
 #include "base/limits.h"
 
 enum {
-    HTTP_ENTITY_BYTES =
-        8 * 1024 * 1024, /* h2o's own limit: above it, HTTP/2 clients see a refused stream */
+    HTTP_ENTITY_BYTES = LIMIT_BODY_BYTES, /* h2o's own limit; the gates keep it from being met */
+    HTTP_RCVBUF_BYTES = 256 * 1024,  /* what h2o may find at a time, before anything is counted */
     HTTP_SNDBUF_BYTES = 256 * 1024,  /* what a reader that stands still can hold in the kernel */
     HTTP_PIPELINE_BYTES = 64 * 1024, /* read ahead while a stream runs */
     HTTP_ABORTS_MAX = 200, /* exchanges that a connection may abort within HTTP_ABORTS_MS */
     HTTP_ABORTS_MS = 10 * 1000,
     HTTP_LIVE_MAX = 200, /* exchanges at once on a connection; h2o itself allows 100 streams */
-    HTTP_IDLE_MS = 120 * 1000, /* HTTP/1.1: between requests, and for a head with its body */
+    HTTP_IDLE_MS = 120 * 1000, /* HTTP/1.1: between requests */
     HTTP_IDLE2_MS = 180 * 1000,
+    HTTP_FIELDS_MAX = 100, /* headers of a request */
+    HTTP_H2O_MS = 24 * 3600 * 1000, /* h2o's own time for a request: the gate's are shorter */
     /* h2o makes TLS records of 1,400 bytes until so much was written on a connection, then full
        ones. Lists are long: begin with those. */
     HTTP_TLS_WARM_BYTES = 200 * 1024,
@@ -37,6 +42,7 @@ struct http_identity {
     char *user;
     char **groups;
     size_t n_groups;
+    int64_t expires;
 };
 
 /* A connection; hangs at its socket's on_close. Belongs to its loop. */
@@ -47,10 +53,23 @@ struct http_conn {
     struct http_conn *prev, *next;
     struct exchange *streaming; /* HTTP/1: the stream whose peer is being watched for leaving */
     struct http_identity *ident;
+    struct http_peer *from;     /* as counted */
+    enum http_phase phase;
+    h2o_socket_cb h2o_read;     /* what the gate hands on to */
+    struct gate1 gate1;
+    struct gate2 *gate2;        /* HTTP/2 only */
+    bool *dead;                 /* to be set when it is destroyed */
+    struct http_conn *attend_prev, *attend_next; /* the list of those that the tick looks at */
+    struct http_conn *soon_prev, *soon_next;     /* of those for the end of the loop's turn */
+    bool attended, hurried, shaking;
+    uint64_t soon_turn;
+    uint64_t active_ms; /* when something came or was finished; before: when it was accepted */
+    size_t charged;     /* of all bodies' bytes */
+    int linger_fd;      /* -1: none */
     unsigned live;    /* exchanges not disposed yet */
     unsigned aborted; /* exchanges disposed unanswered since aborted_since */
     uint64_t aborted_since;
-    bool tls, http1, cut;
+    bool tls, cut;
     char peer[64];
 };
 
@@ -89,6 +108,7 @@ struct exchange {
     uint64_t send_since;
     int send_queued; /* bytes in the kernel at the last look; -1: not looked yet */
     size_t body_charged;
+    uint32_t upload_id; /* HTTP/2, where there was a body: its stream */
     char *body_alloc;
     char mem[];
 };
@@ -136,6 +156,13 @@ struct http_loop {
     bool open;
     struct http_listener *listeners;
     struct http_conn *conns;
+    struct http_conn *attend_first, *attend_last, *soon_first, *soon_last;
+    uint64_t turn;
+    bool hasty; /* h2o has something to do that it does not know of: the next turn does not wait */
+    struct http_conn *shaking_first, *shaking_last; /* in their TLS handshake, oldest first */
+    size_t n_shaking;
+    struct lingerer *lingers;
+    size_t n_lingers;
     struct http_timer *timers;
     size_t n_timers;
     struct http_tasks soon;
@@ -171,6 +198,9 @@ struct http_server {
     size_t n_started, n_running;
     bool started, drained;
     _Atomic size_t bodies; /* bytes of all bodies in memory */
+    _Atomic size_t connections;
+    struct http_peers *peers;
+    struct metric *rejected[HTTP_REASONS], *handshake_errors; /* NULL without metrics */
 };
 
 /* http_conn.c */
@@ -179,6 +209,8 @@ void http_listener_close(struct http_listener *k);
 void http_listener_tick(struct http_listener *k);
 /* Ends the connection whatever it is doing: its reads and writes fail from now on. */
 void http_conn_cut(struct http_conn *c);
+/* A tick's look at the handshakes. */
+void http_shaking_tick(struct http_loop *l);
 int http_on_request(h2o_handler_t *self, h2o_req_t *req);
 
 /* http.c */
@@ -204,5 +236,7 @@ void http_loop_finish(struct http_loop *l);
 /* http_tls.c */
 int http_tls_create(const struct http_server *s, SSL_CTX **ret, struct err *err);
 void http_identity_destroy(struct http_identity *i);
+/* Since 1970; 0: not understood. */
+int64_t http_tls_seconds(const ASN1_TIME *t);
 
 #endif

@@ -32,7 +32,7 @@ static int listen_on(int family, const struct sockaddr *sa, socklen_t len)
     if (fd < 0) {
         return -1;
     }
-    int on = 1, sndbuf = HTTP_SNDBUF_BYTES;
+    int on = 1, sndbuf = HTTP_SNDBUF_BYTES, rcvbuf = HTTP_RCVBUF_BYTES;
     if (family != AF_UNIX) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     }
@@ -41,6 +41,7 @@ static int listen_on(int family, const struct sockaddr *sa, socklen_t len)
     }
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf,
                sizeof(sndbuf)); /* accepted sockets inherit it */
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     if (bind(fd, sa, len) != 0 || listen(fd, SOMAXCONN) != 0) {
         int saved = errno;
@@ -159,7 +160,7 @@ static void configure(struct http_server *s)
     h2o_config_init(&s->conf);
     s->conf.server_name = h2o_iovec_init(H2O_STRLIT(""));
     s->conf.max_request_entity_size = HTTP_ENTITY_BYTES;
-    s->conf.http1.req_timeout = HTTP_IDLE_MS;
+    s->conf.http1.req_timeout = HTTP_H2O_MS;
     s->conf.http2.idle_timeout = HTTP_IDLE2_MS;
     h2o_hostconf_t *host =
         h2o_config_register_host(&s->conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
@@ -207,6 +208,15 @@ static void collect(void *arg, struct metrics *m, struct buf *out)
     metrics_emit(out, METRIC_COUNTER, "coracle_http_cut_total",
                  "Connections ended by the server: stalled, abusive, or at its stop.", NULL, 0,
                  (double)cut);
+    if (s->tls) {
+        pthread_mutex_lock(&s->lock);
+        const X509 *cert = SSL_CTX_get0_certificate(s->tls);
+        int64_t expires = cert ? http_tls_seconds(X509_get0_notAfter(cert)) : 0;
+        pthread_mutex_unlock(&s->lock);
+        metrics_emit(out, METRIC_GAUGE, "coracle_server_certificate_expiration_timestamp_seconds",
+                     "When the certificate of new connections expires, since unix epoch.", NULL, 0,
+                     (double)expires);
+    }
     metrics_emit(out, METRIC_GAUGE, "coracle_http_body_bytes", "Bytes of request bodies in memory.",
                  NULL, 0, (double)atomic_load(&s->bodies));
 }
@@ -229,6 +239,7 @@ int http_server_create(const struct http_options *o, struct http_server **ret, s
     pthread_cond_init(&s->changed, NULL);
     configure(s);
     loops_init(s);
+    http_guard_create(s);
     int r = o->tls ? http_tls_create(s, &s->tls, err) : 0;
     if (r < 0) {
         http_server_destroy(s);
@@ -258,6 +269,7 @@ void http_server_destroy(struct http_server *s)
     for (size_t i = 0; i < s->n_loops; i++) {
         http_loop_finish(&s->loops[i]);
     }
+    http_guard_destroy(s);
     h2o_config_dispose(&s->conf);
     SSL_CTX_free(s->tls);
     pthread_cond_destroy(&s->changed);
@@ -337,20 +349,17 @@ int http_server_reload(struct http_server *s, struct err *err)
             free(w);
         }
     }
+    pthread_mutex_lock(&s->lock); /* a scrape may look at it */
     SSL_CTX_free(s->tls);
     s->tls = tls;
+    pthread_mutex_unlock(&s->lock);
     return 0;
 }
 
-/* Whether the connection has sent a part of an HTTP/1 request, which h2o keeps in the input until
- * the body is whole. Something in the input also tells that there was a handshake. */
+/* Whether the connection has sent a part of an HTTP/1 request. */
 static bool is_receiving(const struct http_conn *c)
 {
-    if (!c->sock->input->size || c->http1 || !c->sock->ssl) {
-        return c->sock->input->size > 0;
-    }
-    h2o_iovec_t chosen = h2o_socket_ssl_get_selected_protocol(c->sock);
-    return chosen.len != 2 || memcmp(chosen.base, "h2", 2) != 0;
+    return c->phase == HTTP_PHASE_1 && c->gate1.begun_ms;
 }
 
 /* Idle HTTP/1 connections would stay until their time-out; one in the middle of a request is given
@@ -366,7 +375,7 @@ static void cut_idle(void *arg)
         }
         if (patient && is_receiving(c)) {
             receiving++;
-        } else if (c->http1) {
+        } else if (c->phase == HTTP_PHASE_1) {
             http_conn_cut(c);
         }
     }

@@ -33,6 +33,12 @@ static char *entry_text(const X509_NAME_ENTRY *e)
     return s;
 }
 
+int64_t http_tls_seconds(const ASN1_TIME *t)
+{
+    struct tm tm;
+    return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
 /* CN is the user, each O a group, as the reference reads a client certificate. NULL: it has no CN.
  */
 static struct http_identity *identity_of(X509 *cert)
@@ -56,6 +62,7 @@ static struct http_identity *identity_of(X509 *cert)
         http_identity_destroy(id);
         return NULL;
     }
+    id->expires = http_tls_seconds(X509_get0_notAfter(cert));
     return id;
 }
 

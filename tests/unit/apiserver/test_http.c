@@ -353,9 +353,9 @@ static void framing(void **state)
         "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nCONTENT-LENGTH: "
         "5\r\n\r\n0\r\n\r\n",
         "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: +5\r\n\r\nhello",
-        "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\nhello",
+        "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nhello\r\n",
         "GET /x HTTP/1.1\r\n\r\n",
-        "GET http://h/x HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET ftp://h/x HTTP/1.1\r\nHost: h\r\n\r\n",
         "GARBAGE\r\n\r\n",
     };
     struct world *w = *state;
