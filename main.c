@@ -107,6 +107,8 @@ static int run(const struct config *c, struct wire *w, const sigset_t *set, stru
         .cert_file = authority_cert_file(w->authority),
         .key_file = authority_key_file(w->authority),
         .client_ca_file = authority_client_ca_file(w->authority),
+        .max_connections = (size_t)c->max_connections,
+        .max_connections_per_peer = (size_t)c->max_connections_per_peer,
     };
     int r = server_create(&o, &s, err);
     if (r < 0 || (r = server_start(s, err)) < 0) {

@@ -259,6 +259,8 @@ int server_create(const struct server_options *o, struct server **ret, struct er
                                 .key_file = o->key_file,
                                 .client_ca_file = o->client_ca_file,
                                 .loops = o->loops,
+                                .max_connections = o->max_connections,
+                                .max_connections_per_peer = o->max_connections_per_peer,
                                 .handler = on_request,
                                 .handler_arg = s,
                                 .loop_begin = on_loop_begin,

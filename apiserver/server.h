@@ -19,6 +19,7 @@ struct server_options {
     bool tls;
     const char *cert_file, *key_file, *client_ca_file;
     size_t loops; /* 0: one a core */
+    size_t max_connections, max_connections_per_peer; /* 0: as base/limits.h has them */
 };
 
 int server_create(const struct server_options *o, struct server **ret, struct err *err);

@@ -11,7 +11,7 @@
 
 #define CONFIG_FILE_BYTES ((size_t)1 << 20)
 
-enum option_type { OPTION_TEXT, OPTION_LIST, OPTION_LEVEL, OPTION_FORMAT, OPTION_FD };
+enum option_type { OPTION_TEXT, OPTION_LIST, OPTION_LEVEL, OPTION_FORMAT, OPTION_FD, OPTION_COUNT };
 
 static const struct option_row {
     const char *name;
@@ -27,6 +27,8 @@ static const struct option_row {
     {"tls-key", OPTION_TEXT, offsetof(struct config, tls_key)},
     {"client-ca", OPTION_TEXT, offsetof(struct config, client_ca)},
     {"schemas", OPTION_LIST, offsetof(struct config, schemas)},
+    {"max-connections", OPTION_COUNT, offsetof(struct config, max_connections)},
+    {"max-connections-per-peer", OPTION_COUNT, offsetof(struct config, max_connections_per_peer)},
     {"log-level", OPTION_LEVEL, offsetof(struct config, log_level)},
     {"log-format", OPTION_FORMAT, offsetof(struct config, log_format)},
     {"ready-fd", OPTION_FD, offsetof(struct config, ready_fd)},
@@ -49,6 +51,9 @@ static const char help[] =
     "  --tls-key FILE\n"
     "  --client-ca FILE       authorities of client certificates, besides the server's own\n"
     "  --schemas DIR          definitions to load at start; may be repeated\n"
+    "  --max-connections N    connections at a time; further ones are closed at once (65536)\n"
+    "  --max-connections-per-peer N\n"
+    "                         of them, those of one address (40000)\n"
     "  --log-level LEVEL      debug, info, warn or error (info)\n"
     "  --log-format FORMAT    text or json (text)\n"
     "  --ready-fd N           a byte is written to this descriptor once requests are served\n"
@@ -74,10 +79,10 @@ static void list_finish(struct config_list *l)
     *l = (struct config_list){0};
 }
 
-static int parse_fd(struct str s, int *ret)
+static int parse_number(struct str s, size_t digits, int *ret)
 {
     int v = 0;
-    if (s.len == 0 || s.len > 5) {
+    if (s.len == 0 || s.len > digits) {
         return ERR_BAD_REQUEST;
     }
     for (size_t i = 0; i < s.len; i++) {
@@ -99,6 +104,7 @@ static int set_option(struct config *c, const struct option_row *o, struct str v
     if (!value.len || memchr(value.ptr, 0, value.len)) {
         return err_set(err, ERR_BAD_REQUEST, "%s: the value is empty or holds a NUL", from);
     }
+    int count;
     switch (o->type) {
     case OPTION_TEXT:
         free(*(char **)at);
@@ -120,9 +126,15 @@ static int set_option(struct config *c, const struct option_row *o, struct str v
         *(enum log_format *)at = str_is(value, "json") ? LOG_JSON : LOG_TEXT;
         return 0;
     case OPTION_FD:
-        if (parse_fd(value, at) < 0) {
+        if (parse_number(value, 5, at) < 0) {
             return err_set(err, ERR_BAD_REQUEST, "%s: \"%s\" is not a file descriptor", from, text);
         }
+        return 0;
+    case OPTION_COUNT:
+        if (parse_number(value, 7, &count) < 0 || count < 1) {
+            return err_set(err, ERR_BAD_REQUEST, "%s: \"%s\" is not a number from 1", from, text);
+        }
+        *(int *)at = count;
         return 0;
     }
     return ERR_INTERNAL;

@@ -23,6 +23,8 @@ struct config {
     char *tls_cert, *tls_key;   /* --tls-cert, --tls-key; NULL: made at first start in the data directory */
     char *client_ca;            /* --client-ca; NULL: the server's own authority */
     struct config_list schemas; /* --schemas: directories of definitions */
+    int max_connections;          /* --max-connections; 0: LIMIT_CONNECTIONS */
+    int max_connections_per_peer; /* --max-connections-per-peer; 0: LIMIT_CONNECTIONS_PEER */
     enum log_level log_level;
     enum log_format log_format;
     int ready_fd;               /* -1: none */

@@ -168,8 +168,16 @@ static bool push(struct committer *c, struct committer_item *it)
 void committer_submit(struct committer *c, const struct store_txn *t, store_done_fn *done,
                       void *arg)
 {
+    committer_apply(c, t, 0, 0, done, arg);
+}
+
+void committer_apply(struct committer *c, const struct store_txn *t, int64_t from, int64_t rev,
+                     store_done_fn *done, void *arg)
+{
     struct committer_item *it = ALLOC(struct committer_item);
     it->txn = t;
+    it->from = from;
+    it->rev = rev;
     it->done = done;
     it->arg = arg;
     if (!push(c, it)) {

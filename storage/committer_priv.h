@@ -14,6 +14,9 @@ typedef int committer_call_fn(void *engine, void *arg, struct err *err);
 struct committer_item {
     struct committer_item *next;
     const struct store_txn *txn;  /* NULL: a call */
+    /* Of a mirror: the transaction was made elsewhere and has this revision; 0: the engine gives it one. */
+    int64_t rev;
+    int64_t from; /* with rev: what the store's revision must be before; -1: restamps, of what is not newer than rev */
     struct store_outcome outcome; /* for the engine to fill */
     store_done_fn *done;
     void *arg;
@@ -47,6 +50,9 @@ int committer_start(struct committer *c, const struct committer_ops *ops, void *
 /* As store_submit. */
 void committer_submit(struct committer *c, const struct store_txn *t, store_done_fn *done,
                       void *arg);
+/* The same for what was made elsewhere: see committer_item. The outcome is ERR_CONFLICT where `from` does not hold. */
+void committer_apply(struct committer *c, const struct store_txn *t, int64_t from, int64_t rev,
+                     store_done_fn *done, void *arg);
 /* Runs fn on the committer's thread, after what was submitted before, and waits for it. ERR_CLOSED,
  * or what fn returns. */
 int committer_call(struct committer *c, committer_call_fn *fn, void *arg, struct err *err);

@@ -168,6 +168,9 @@ static int open_file(struct sqlite_store *s, struct err *err)
     if (!code && fresh) {
         code = sqlite_conn_exec(s->writer, schema, err);
     }
+    if (!code && s->mirror) {
+        code = sqlite_conn_exec(s->writer, "PRAGMA synchronous=OFF", err);
+    }
     if (!code) {
         sqlite3_wal_hook(s->writer->db, wal_hook, s);
         s->map = sqlite_map_create(s->path, s->writer);
@@ -193,6 +196,15 @@ static int load(struct sqlite_store *s, int64_t *ret_floor, struct err *err)
     return code;
 }
 
+static void remove_file(const struct sqlite_store *s)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < 3; i++) {
+        AUTO_FREE char *path = alloc_printf("%s%s", s->path, ends[i]);
+        unlink(path);
+    }
+}
+
 static void destroy(struct sqlite_store *s)
 {
     sqlite_keeper_stop(s);
@@ -206,6 +218,9 @@ static void destroy(struct sqlite_store *s)
     sqlite_conn_close(s->writer);
     sqlite_map_destroy(s->map);
     sqlite_cache_destroy(s->cache);
+    if (s->mirror && s->writer) {
+        remove_file(s);
+    }
     if (s->lock_fd >= 0) {
         close(s->lock_fd);
     }
@@ -222,7 +237,7 @@ static void destroy(struct sqlite_store *s)
     free(s);
 }
 
-static void sqlite_close(struct store *st)
+void sqlite_close(struct store *st)
 {
     struct sqlite_store *s = self(st);
     committer_stop(&s->committer);
@@ -260,8 +275,8 @@ static int64_t sqlite_floor(struct store *st)
     return horizon_floor(&self(st)->horizon);
 }
 
-static int sqlite_hold(struct store *st, int64_t rev, struct store_hold **ret, int64_t *ret_rev,
-                       struct err *err)
+int sqlite_hold(struct store *st, int64_t rev, struct store_hold **ret, int64_t *ret_rev,
+                struct err *err)
 {
     struct sqlite_store *s = self(st);
     return horizon_hold(&s->horizon, st, rev, &s->revision, ret, ret_rev, err);
@@ -413,6 +428,9 @@ static int prepare(struct sqlite_store *s, struct err *err)
 {
     int code = file_mkdirs(s->dir, 0700, err);
     code = code ? code : take_lock(s, err);
+    if (!code && s->mirror) {
+        remove_file(s);
+    }
     code = code ? code : make_file(s, err);
     code = code ? code : open_file(s, err);
     int64_t floor = 0;
@@ -423,7 +441,8 @@ static int prepare(struct sqlite_store *s, struct err *err)
     return code ? code : sqlite_keeper_start(s, err);
 }
 
-int store_open_sqlite(const struct store_options *o, struct store **ret, struct err *err)
+int sqlite_open(const struct store_options *o, bool mirror, struct sqlite_store **ret,
+                struct err *err)
 {
     /* Without effect, and without harm, once sqlite is in use. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -432,6 +451,7 @@ int store_open_sqlite(const struct store_options *o, struct store **ret, struct 
     s->dir = alloc_strdup(o->dir);
     s->path = alloc_printf("%s/store.db", o->dir);
     s->lock_fd = -1;
+    s->mirror = mirror;
     s->cache = sqlite_cache_create();
     pthread_mutex_init(&s->pause_lock, NULL);
     pthread_mutex_init(&s->trouble.lock, NULL);
@@ -444,6 +464,17 @@ int store_open_sqlite(const struct store_options *o, struct store **ret, struct 
         destroy(s);
         return code;
     }
-    *ret = &s->base;
+    committer_measure(&s->committer, o->metrics);
+    *ret = s;
     return 0;
+}
+
+int store_open_sqlite(const struct store_options *o, struct store **ret, struct err *err)
+{
+    struct sqlite_store *s;
+    int code = sqlite_open(o, false, &s, err);
+    if (!code) {
+        *ret = &s->base;
+    }
+    return code;
 }

@@ -193,16 +193,16 @@ static int restamp(struct sqlite_store *s, const struct store_op *op, const stru
     return code ? code : sqlite_terms_write(s, op->key, h->terms, terms, err);
 }
 
-/* *sub counts the changes made. */
-static int apply_op(struct sqlite_store *s, const struct store_op *op, struct str who,
+/* *sub counts the changes made, as of revision rev. */
+static int apply_op(struct sqlite_store *s, const struct store_op *op, struct str who, int64_t rev,
                     uint32_t *sub, struct err *err)
 {
     struct held h;
     int code = look(s, op->key, &h, err);
     if (!code && (op->kind == STORE_OP_PUT || (op->kind == STORE_OP_DELETE && h.id > 0))) {
-        code = change(s, op, who, &h, sqlite_id(s->rev + 1, *sub), err);
+        code = change(s, op, who, &h, sqlite_id(rev, *sub), err);
         ++*sub;
-    } else if (!code && op->kind == STORE_OP_RESTAMP && h.id > 0) {
+    } else if (!code && op->kind == STORE_OP_RESTAMP && h.id > 0 && sqlite_id_rev(h.id) <= rev) {
         code = restamp(s, op, &h, err);
     }
     held_finish(&h);
@@ -231,7 +231,7 @@ static int run(struct sqlite_store *s, const struct store_txn *t, struct store_o
     }
     uint32_t sub = 0;
     for (size_t i = 0; i < t->n_ops; i++) {
-        int code = apply_op(s, &t->ops[i], t->who, &sub, err);
+        int code = apply_op(s, &t->ops[i], t->who, s->rev + 1, &sub, err);
         if (code) {
             return code;
         }
@@ -239,6 +239,29 @@ static int run(struct sqlite_store *s, const struct store_txn *t, struct store_o
     s->rev += sub > 0;
     *ret = (struct store_outcome){.rev = s->rev};
     return 0;
+}
+
+/* The same for a transaction that was made elsewhere. */
+static int run_given(struct sqlite_store *s, struct committer_item *it, struct err *err)
+{
+    const struct store_txn *t = it->txn;
+    bool restamps = it->from < 0;
+    if (!restamps && it->from != s->rev) {
+        it->outcome = (struct store_outcome){
+            .code = ERR_CONFLICT, .rev = s->rev, .text = "the change does not follow the last one"};
+        return 0;
+    }
+    uint32_t sub = 0;
+    int code = 0;
+    for (size_t i = 0; i < t->n_ops && !code; i++) {
+        code = apply_op(s, &t->ops[i], t->who, it->rev, &sub, err);
+    }
+    if (!code && !restamps) {
+        s->rev = it->rev;
+        code = sub ? 0 : sqlite_meta_set(s->writer, "present", it->rev, err);
+    }
+    it->outcome = (struct store_outcome){.rev = s->rev};
+    return code;
 }
 
 /* ---- batches ---- */
@@ -287,7 +310,8 @@ static int run_all(struct sqlite_store *s, struct committer_item **items, size_t
 {
     int code = sqlite_begin(s->writer, err);
     for (size_t i = 0; i < n && !code; i++) {
-        code = run(s, items[i]->txn, &items[i]->outcome, err);
+        code = items[i]->rev ? run_given(s, items[i], err)
+                             : run(s, items[i]->txn, &items[i]->outcome, err);
     }
     if (!code) {
         cache_bar(s, items, n);

@@ -71,7 +71,13 @@ static const char *const sql[SQ_STMTS] = {
     [SQ_INDEX_DEAD] = "UPDATE idx SET dead = 1 WHERE id = ?1",
     [SQ_INDEX_DELETE] = "DELETE FROM idx WHERE id = ?1",
     [SQ_VACUUM] = "PRAGMA incremental_vacuum(32)",
+    [SQ_LAST_OF] = "SELECT max(id) FROM log WHERE id >= ?1 AND id <= ?2",
 };
+
+/* A mirror's revision also moves by what it does not hold. */
+static const char mirror_pin[] =
+    "SELECT max(ifnull((SELECT max(id) FROM log), 0),"
+    " ifnull((SELECT value FROM meta WHERE name = x'70726573656e74') << 16, 0))";
 
 /* What the system said of the failed call, 0 when it is not to blame. */
 static int system_error(sqlite3 *db)
@@ -151,7 +157,8 @@ void sqlite_conn_close(struct sqlite_conn *c)
 sqlite3_stmt *sqlite_conn_stmt(struct sqlite_conn *c, enum sqlite_stmt_id id)
 {
     if (!c->stmts[id]) {
-        sqlite3_prepare_v3(c->db, sql[id], -1, SQLITE_PREPARE_PERSISTENT, &c->stmts[id], NULL);
+        const char *text = c->mirror && id == SQ_PIN ? mirror_pin : sql[id];
+        sqlite3_prepare_v3(c->db, text, -1, SQLITE_PREPARE_PERSISTENT, &c->stmts[id], NULL);
     }
     return c->stmts[id];
 }
@@ -219,7 +226,11 @@ int sqlite_meta_set(struct sqlite_conn *c, const char *name, int64_t v, struct e
 
 int sqlite_number(struct sqlite_conn *c, enum sqlite_stmt_id id, int64_t *ret, struct err *err)
 {
-    sqlite3_stmt *st = sqlite_conn_stmt(c, id);
+    return sqlite_conn_int(c, sqlite_conn_stmt(c, id), ret, err);
+}
+
+int sqlite_conn_int(struct sqlite_conn *c, sqlite3_stmt *st, int64_t *ret, struct err *err)
+{
     int r = sqlite_conn_step(c, st, err);
     if (r < 0) {
         return r;

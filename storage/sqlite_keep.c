@@ -325,7 +325,7 @@ void sqlite_keeper_stop(struct sqlite_store *s)
 /* One slice of whatever there is to do. 1: there may be more; 0: nothing; negative: failed. */
 static int slice(struct sqlite_store *s, int64_t floor, struct err *err)
 {
-    int r = sqlite_conn_exec(s->writer, "PRAGMA synchronous=NORMAL", err);
+    int r = s->mirror ? 0 : sqlite_conn_exec(s->writer, "PRAGMA synchronous=NORMAL", err);
     r = r ? r : compact_slice(s, floor, err);
     if (!r && s->dead_indexes) {
         r = sqlite_index_sweep(s, err);
@@ -334,7 +334,7 @@ static int slice(struct sqlite_store *s, int64_t floor, struct err *err)
     if (!r && s->freed) {
         r = vacuum_slice(s, err);
     }
-    int full = sqlite_conn_exec(s->writer, "PRAGMA synchronous=FULL", err);
+    int full = s->mirror ? 0 : sqlite_conn_exec(s->writer, "PRAGMA synchronous=FULL", err);
     return full ? full : r;
 }
 

@@ -59,6 +59,7 @@ enum sqlite_stmt_id {
     SQ_INDEX_DEAD,
     SQ_INDEX_DELETE,
     SQ_VACUUM,
+    SQ_LAST_OF,
     SQ_STMTS,
 };
 
@@ -66,7 +67,8 @@ enum sqlite_stmt_id {
 struct sqlite_conn {
     sqlite3 *db;
     sqlite3_stmt *stmts[SQ_STMTS];
-    bool used; /* by a reader, lately */
+    bool used;   /* by a reader, lately */
+    bool mirror; /* of a store that is one */
 };
 
 /* cache_kib: the most that its page cache takes. */
@@ -83,6 +85,8 @@ int sqlite_conn_exec(struct sqlite_conn *c, const char *sql, struct err *err);
 int sqlite_conn_step(struct sqlite_conn *c, sqlite3_stmt *st, struct err *err);
 /* Steps a statement that gives no rows. */
 int sqlite_conn_run(struct sqlite_conn *c, sqlite3_stmt *st, struct err *err);
+/* The number in the first column of a statement's row, 0 without a row. */
+int sqlite_conn_int(struct sqlite_conn *c, sqlite3_stmt *st, int64_t *ret, struct err *err);
 /* As a BLOB, the empty one included; the bytes must stay until the statement ran. NULL statements
  * are let through. */
 void sqlite_bind(sqlite3_stmt *st, int i, struct str s);
@@ -194,6 +198,7 @@ struct sqlite_store {
     struct horizon horizon;
     char *dir, *path;
     int lock_fd;
+    bool mirror; /* a throw-away copy of what another program keeps: mirror.c */
     struct sqlite_map *map;
     struct sqlite_cache *cache;
     _Atomic int64_t revision; /* published */
@@ -230,6 +235,13 @@ struct sqlite_store {
     int64_t commit_ms, checkpoint_ms; /* when the last of each was made */
     int64_t trim_ms; /* when memory is to be given back; 0: nothing was done since */
 };
+
+/* Opens a store, or a mirror: that one is empty at first, is not synced, and goes when it is closed. */
+int sqlite_open(const struct store_options *o, bool mirror, struct sqlite_store **ret,
+                struct err *err);
+void sqlite_close(struct store *st);
+int sqlite_hold(struct store *st, int64_t rev, struct store_hold **ret, int64_t *ret_rev,
+                struct err *err);
 
 /* ---- reading: sqlite_read.c ---- */
 

@@ -62,6 +62,7 @@ int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct 
         return code;
     }
     sqlite_map_attach(s->map, *ret);
+    (*ret)->mirror = s->mirror;
     return 0;
 }
 

@@ -98,6 +98,13 @@ void store_sync(struct store *s, store_done_fn *done, void *arg)
     s->ops->sync(s, done, arg);
 }
 
+void store_on_terms(struct store *s, store_terms_fn *fn, void *arg)
+{
+    if (s->ops->on_terms) {
+        s->ops->on_terms(s, fn, arg);
+    }
+}
+
 int store_index_define(struct store *s, struct str index, struct str prefix, uint64_t generation,
                        struct err *err)
 {

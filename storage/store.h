@@ -175,6 +175,13 @@ void store_sync(struct store *s, store_done_fn *done, void *arg);
 
 /* ---- indexes ---- */
 
+/* The terms that a value carries, for engines that take in what others wrote: calls add for each. The pointers that add is
+ * given live until it returns. Any thread. */
+typedef void store_add_term_fn(void *to, const struct store_term *t);
+typedef void store_terms_fn(void *arg, struct str key, struct str value, store_add_term_fn *add,
+                            void *to);
+/* Set once, before indexes are defined. Without it such an engine finds others' keys by no term. */
+void store_on_terms(struct store *s, store_terms_fn *fn, void *arg);
 /* Declares an index and the generation of its definition. Terms written from now on belong to this generation. Where the
  * generation is new and the range holds keys, the index is BUILDING until store_index_built. */
 int store_index_define(struct store *s, struct str index, struct str prefix, uint64_t generation, struct err *err);
@@ -229,6 +236,19 @@ struct store_options {
 /* ERR_CONFLICT: another server holds the directory; ERR_IO, ERR_CORRUPT. Starts the committer's thread. */
 int store_open_sqlite(const struct store_options *o, struct store **ret, struct err *err);
 int store_open_memory(const struct store_options *o, struct store **ret, struct err *err);
+
+/* etcd v3, by its JSON gateway. Several servers may share it, and programs that know nothing of this one may write. */
+struct store_etcd {
+    const char *urls; /* "http://127.0.0.1:2379,..." */
+    /* A store's key `root` + X is etcd's key `prefix` + X; keys that do not begin with root cannot be written. */
+    const char *root, *prefix;
+    const char *ca_file, *cert_file, *key_file; /* PEM; NULL: none */
+    int64_t wait_ms; /* how long etcd may take to answer at first; 0: 10 s */
+};
+/* o->dir: for a throw-away copy; o->batch_max: transactions sent at once, LIMIT_ETCD_IN_FLIGHT. ERR_CONFLICT: another server
+ * holds the directory; ERR_UNAVAILABLE, ERR_TIMEOUT: etcd does not answer; ERR_IO. */
+int store_open_etcd(const struct store_options *o, const struct store_etcd *e, struct store **ret,
+                    struct err *err);
 /* Finishes what is queued, answers later submits with ERR_CLOSED, stops the threads, closes. NULL allowed. No other
  * thread may be inside a call. */
 void store_close(struct store *s);

@@ -19,6 +19,7 @@ struct store_ops {
     void (*on_commit)(struct store *, store_commit_fn *, void *);
     void (*submit)(struct store *, const struct store_txn *, store_done_fn *, void *);
     void (*sync)(struct store *, store_done_fn *, void *);
+    void (*on_terms)(struct store *, store_terms_fn *, void *); /* NULL: nobody else writes */
     int (*index_define)(struct store *, struct str, struct str, uint64_t, struct err *);
     bool (*index_ready)(struct store *, struct str);
     int (*index_built)(struct store *, struct str, uint64_t, struct err *);

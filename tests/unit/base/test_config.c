@@ -88,7 +88,8 @@ static void test_flags(void **state)
     assert_int_equal(parse("--data /d --store=memory --listen 127.0.0.1:0 --listen unix:/s "
                            "--listen=[::1]:1 --token-file t --tls-cert c "
                            "--tls-key k --client-ca a --schemas one --schemas two --log-level "
-                           "debug --log-format json --ready-fd 7",
+                           "debug --log-format json --ready-fd 7 --max-connections 100000 "
+                           "--max-connections-per-peer=5",
                            &c, NULL),
                      0);
     assert_string_equal(c.data_dir, "/d");
@@ -107,6 +108,8 @@ static void test_flags(void **state)
     assert_int_equal(c.log_level, LOG_DEBUG);
     assert_int_equal(c.log_format, LOG_JSON);
     assert_int_equal(c.ready_fd, 7);
+    assert_int_equal(c.max_connections, 100000);
+    assert_int_equal(c.max_connections_per_peer, 5);
     config_finish(&c);
     assert_int_equal(parse("--data /d --kubeconfig k --data /e", &c, NULL), 0);
     assert_string_equal(c.data_dir, "/e"); /* the last one wins */
@@ -208,6 +211,9 @@ static void test_bad_flags_are_named(void **state)
     assert_refused("--data /d word --store memory", "word", "no argument");
     assert_refused("--log-level loud", "--log-level", "loud");
     assert_refused("--log-format xml", "--log-format", "xml");
+    assert_refused("--max-connections 0", "--max-connections", "0");
+    assert_refused("--max-connections 99999999", "--max-connections", "99999999");
+    assert_refused("--max-connections-per-peer many", "--max-connections-per-peer", "many");
     assert_refused("--ready-fd three", "--ready-fd", "three");
     assert_refused("--ready-fd -1", "--ready-fd", "-1");
     assert_refused("--ready-fd 3x", "--ready-fd", "3x");
