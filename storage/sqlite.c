@@ -464,7 +464,6 @@ int sqlite_open(const struct store_options *o, bool mirror, struct sqlite_store 
         destroy(s);
         return code;
     }
-    committer_measure(&s->committer, o->metrics);
     *ret = s;
     return 0;
 }
