@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The continue token of a list: base64url of {"v":"meta.k8s.io/v1","rv":N,"start":KEY}, as the
- * reference's. */
+ * reference's, which does not mind that there is also `"left":N`, the objects from START on: they
+ * need not be counted again for each page. */
 #include "base/crypto.h"
 #include "resources/engine_priv.h"
 
 #define TOKEN_VERSION "meta.k8s.io/v1"
 
-void continue_encode(struct buf *b, struct str start, int64_t rev)
+void continue_encode(struct buf *b, struct str start, int64_t rev, int64_t left)
 {
     AUTO(buf_finish) struct buf json = {0};
     buf_addz(&json, "{\"v\":\"" TOKEN_VERSION "\",\"rv\":");
     buf_addi(&json, rev);
     buf_addz(&json, ",\"start\":");
     buf_add_json(&json, start);
+    if (left > 0) {
+        buf_addz(&json, ",\"left\":");
+        buf_addi(&json, left);
+    }
     buf_addc(&json, '}');
     crypto_base64url(b, buf_str(&json));
 }
@@ -43,7 +48,7 @@ static bool is_clean(struct str s)
 }
 
 static int read_token(struct arena *a, struct str json, struct str *ret_start, int64_t *ret_rev,
-                      struct err *err)
+                      int64_t *ret_left, struct err *err)
 {
     AUTO(err_finish) struct err why = {0};
     yyjson_mut_doc *d = NULL;
@@ -76,11 +81,12 @@ static int read_token(struct arena *a, struct str json, struct str *ret_start, i
     }
     *ret_start = key.ptr[0] == '/' ? str_skip(key, 1) : key;
     *ret_rev = rev;
+    *ret_left = rev > 0 ? json_get_int(o, "left", 0) : 0;
     return 0;
 }
 
 int continue_decode(struct arena *a, struct str token, struct str *ret_start, int64_t *ret_rev,
-                    struct err *err)
+                    int64_t *ret_left, struct err *err)
 {
     AUTO(buf_finish) struct buf json = {0};
     for (size_t i = 0; i < token.len; i++) {
@@ -91,5 +97,5 @@ int continue_decode(struct arena *a, struct str token, struct str *ret_start, in
     if (!crypto_unbase64url(&json, token)) {
         return invalid(err, arena_printf(a, "illegal base64 data at input byte %zu", token.len));
     }
-    return read_token(a, arena_str(a, buf_str(&json)), ret_start, ret_rev, err);
+    return read_token(a, arena_str(a, buf_str(&json)), ret_start, ret_rev, ret_left, err);
 }

@@ -40,6 +40,8 @@ struct engine {
     struct gate gates[ENGINE_GATES];
     _Atomic size_t flying;                     /* operations begun and not ended */
     struct metric *writes, *refused, *retries; /* NULL without metrics */
+    struct metric *pool_depth;
+    struct object_counts *objects;
 };
 
 /* What engine_run waits on. */
@@ -67,7 +69,7 @@ struct write {
     struct engine *e;
     struct arena arena; /* of the attempt; the last one's lives as long as the op */
     unsigned attempts;
-    uint64_t begun_ns;
+    uint64_t begun_ns, submitted_ns;
     bool gated; /* holds its gate */
     struct write *next_gated;
     size_t n_warnings;     /* that the op had before the attempts */
@@ -213,10 +215,12 @@ int list_step(struct list *l, list_visit_fn *visit, void *arg, bool *ret_done, i
               struct err *err);
 
 /* ---- continue.c ---- */
-/* The token for going on at key `start` (relative to the prefix) at revision rev; appended. */
-void continue_encode(struct buf *b, struct str start, int64_t rev);
-/* ERR_BAD_REQUEST. *ret_start is in the arena. rev -1: at any revision. */
+/* The token for going on at key `start` (relative to the prefix) at revision rev; appended. left: how
+ * many objects there are from there on; 0: not known. */
+void continue_encode(struct buf *b, struct str start, int64_t rev, int64_t left);
+/* ERR_BAD_REQUEST. *ret_start is in the arena. rev -1: at any revision. What *ret_left says is the
+ * client's word. */
 int continue_decode(struct arena *a, struct str token, struct str *ret_start, int64_t *ret_rev,
-                    struct err *err);
+                    int64_t *ret_left, struct err *err);
 
 #endif

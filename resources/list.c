@@ -30,6 +30,7 @@ struct list {
     bool more, begun, exhausted, selective;
     uint64_t taken;
     int64_t limit; /* <= 0: none */
+    int64_t left;  /* objects from the page's first on, as its token says; 0: to be counted */
     /* of one piece */
     struct buf *out;
     size_t out_from, max, scanned;
@@ -117,7 +118,7 @@ static int open_continue(struct list *l, struct err *err)
         return err_set(err, ERR_BAD_REQUEST,
                        "specifying resource version is not allowed when using continue");
     }
-    int rc = continue_decode(&l->op->arena, o->continue_token, &start, &l->rev, err);
+    int rc = continue_decode(&l->op->arena, o->continue_token, &start, &l->rev, &l->left, err);
     if (rc) {
         return rc;
     }
@@ -156,7 +157,7 @@ static int expired(const struct list *l, struct err *err)
         return status_expired(err, "The resourceVersion for the provided list is too old.");
     }
     AUTO(buf_finish) struct buf token = {0};
-    continue_encode(&token, l->start, -1);
+    continue_encode(&token, l->start, -1, 0);
     return status_expired_token(err, buf_str(&token));
 }
 
@@ -388,7 +389,7 @@ static int read_range(struct list *l, struct err *err)
     }
     l->rev = at;
     l->exhausted = l->more || !more || !l->from.len;
-    return l->exhausted || l->hold ? 0 : hold_revision(l, err);
+    return (l->exhausted && !l->more) || l->hold ? 0 : hold_revision(l, err);
 }
 
 static int read_piece(struct list *l, struct err *err)
@@ -421,6 +422,29 @@ static void add_head(struct list *l)
     }
 }
 
+/* Whether the token has told how many objects come after this page; there is one at least. */
+static bool knows_rest(const struct list *l)
+{
+    return l->left > 0 && (uint64_t)l->left > l->taken;
+}
+
+static bool must_count(const struct list *l)
+{
+    return l->more && !l->selective && !knows_rest(l);
+}
+
+static int count_rest(struct list *l, int64_t *ret, struct err *err)
+{
+    if (!must_count(l)) {
+        *ret = l->selective ? 0 : l->left - (int64_t)l->taken;
+        return 0;
+    }
+    struct store_range r = {.prefix = l->prefix, .from = buf_str(&l->next), .at = l->rev};
+    AUTO(err_finish) struct err why = {0};
+    int rc = store_count(l->e->store, &r, ret, &why);
+    return rc == ERR_EXPIRED ? expired(l, err) : rc ? err_move(err, &why) : 0;
+}
+
 static int add_tail(struct list *l, struct err *err)
 {
     struct buf *b = l->out;
@@ -429,15 +453,12 @@ static int add_tail(struct list *l, struct err *err)
     buf_addc(b, '"');
     if (l->more) {
         int64_t rest = 0;
-        if (!l->selective) {
-            struct store_range r = {.prefix = l->prefix, .from = buf_str(&l->next), .at = l->rev};
-            int rc = store_count(l->e->store, &r, &rest, err);
-            if (rc) {
-                return rc;
-            }
+        int rc = count_rest(l, &rest, err);
+        if (rc) {
+            return rc;
         }
         buf_addz(b, ",\"continue\":\"");
-        continue_encode(b, str_skip(buf_str(&l->next), l->prefix.len), l->rev);
+        continue_encode(b, str_skip(buf_str(&l->next), l->prefix.len), l->rev, rest);
         buf_addc(b, '"');
         if (rest) {
             buf_addz(b, ",\"remainingItemCount\":");
@@ -455,12 +476,15 @@ int list_next(struct list *l, struct buf *b, size_t max, bool *ret_done, struct 
     l->out = b;
     l->out_from = b->len;
     l->max = max;
-    if (!l->begun) {
+    bool first = !l->begun;
+    if (first) {
         add_head(l);
         l->begun = true;
     }
     int rc = l->exhausted ? 0 : read_piece(l, err);
-    if (!rc && l->exhausted) {
+    /* Counting goes through all that is left, which may be long: not with the first piece. */
+    bool end = l->exhausted && !(first && must_count(l));
+    if (!rc && end) {
         rc = add_tail(l, err);
     }
     arena_finish(&l->scratch);
@@ -468,7 +492,7 @@ int list_next(struct list *l, struct buf *b, size_t max, bool *ret_done, struct 
         b->len = l->out_from;
         return rc;
     }
-    *ret_done = l->exhausted;
+    *ret_done = end;
     return 0;
 }
 

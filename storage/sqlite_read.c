@@ -425,6 +425,29 @@ static int count_now(struct walk *w, int64_t *ret, struct err *err)
     return r < 0 ? r : 0;
 }
 
+/* Only a key that was changed since needs to be looked up. */
+static int count_old(struct walk *w, int64_t *ret, struct err *err)
+{
+    int r;
+    while ((r = sqlite_conn_step(w->n.c, w->keys, err)) > 0) {
+        if (!str_starts(sqlite_column(w->keys, 0), w->r->prefix)) {
+            return 0;
+        }
+        int64_t id = sqlite3_column_int64(w->keys, 1);
+        bool same = sqlite_id_rev(id) <= w->at;
+        r = same ? id > 0 : row_at(w->n.c, id, w->at, &w->row, err);
+        if (r < 0) {
+            return r;
+        }
+        *ret += r;
+        if (w->row) {
+            sqlite3_reset(w->row);
+            w->row = NULL;
+        }
+    }
+    return r;
+}
+
 int sqlite_count(struct store *st, const struct store_range *r, int64_t *ret_count, struct err *err)
 {
     struct walk w;
@@ -437,6 +460,8 @@ int sqlite_count(struct store *st, const struct store_range *r, int64_t *ret_cou
     }
     if (w.at == w.n.rev && !w.index) {
         code = count_now(&w, &n, err);
+    } else if (w.at != w.n.rev) {
+        code = count_old(&w, &n, err);
     } else {
         while ((code = walk_next(&w, err)) > 0) {
             n++;

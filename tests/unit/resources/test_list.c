@@ -172,6 +172,46 @@ static void test_pages(void **state)
     assert_string_equal(names(read_all(op)), "n0,n0-new,n1,n1-new,n2,n2-new,n3,n6");
 }
 
+/* A token tells how many objects are left; without that, or where it cannot be, they are counted.
+ */
+static void test_left(void **state)
+{
+    (void)state;
+    char name[24];
+    for (int i = 0; i < 9; i++) {
+        snprintf(name, sizeof(name), "n%d", i);
+        make(notes, "ns", name, "}");
+    }
+    struct op *op = list_op(notes, "ns");
+    op->list.limit = 2;
+    int pieces = 0;
+    yyjson_mut_val *page = read_in(op, &as_object, 256 * 1024, &pieces);
+    assert_int_equal(pieces, 2); /* counting is not done with the first piece */
+    assert_int_equal(json_get_int(json_get(page, "metadata"), "remainingItemCount", 0), 7);
+    struct str start;
+    int64_t rev, left = 0;
+    assert_int_equal(
+        continue_decode(&a, text_at(page, "metadata", "continue"), &start, &rev, &left, NULL), 0);
+    assert_int_equal(left, 7);
+    static const struct {
+        int64_t left, limit, rest;
+        int pieces;
+    } cases[] = {{7, 3, 4, 1}, {7, 6, 1, 1}, {0, 3, 4, 2},
+                 {2, 3, 4, 2}, {3, 3, 4, 2}, {-9, 3, 4, 2}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct buf token = {0};
+        continue_encode(&token, start, rev, cases[i].left);
+        op = list_op(notes, "ns");
+        op->list.limit = cases[i].limit;
+        op->list.continue_token = arena_str(&op->arena, buf_str(&token));
+        buf_finish(&token);
+        page = read_in(op, &as_object, 256 * 1024, &pieces);
+        assert_int_equal(json_get_int(json_get(page, "metadata"), "remainingItemCount", 0),
+                         cases[i].rest);
+        assert_int_equal(pieces, cases[i].pieces);
+    }
+}
+
 static void test_page_ends_exactly(void **state)
 {
     (void)state;
@@ -561,13 +601,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_order),           TEST(test_builtin_items),
-        TEST(test_pages),           TEST(test_page_ends_exactly),
-        TEST(test_selected_pages),  TEST(test_selectors),
-        TEST(test_versions),        TEST(test_bad_tokens),
-        TEST(test_expired),         TEST(test_pieces),
-        TEST(test_representations), TEST(test_older_shape),
-        TEST(test_visit),           TEST(test_long_search),
+        TEST(test_order),       TEST(test_builtin_items),
+        TEST(test_pages),       TEST(test_page_ends_exactly),
+        TEST(test_left),        TEST(test_selected_pages),
+        TEST(test_selectors),   TEST(test_versions),
+        TEST(test_bad_tokens),  TEST(test_expired),
+        TEST(test_pieces),      TEST(test_representations),
+        TEST(test_older_shape), TEST(test_visit),
+        TEST(test_long_search),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
