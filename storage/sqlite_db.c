@@ -79,11 +79,22 @@ static const char mirror_pin[] =
     "SELECT max(ifnull((SELECT max(id) FROM log), 0),"
     " ifnull((SELECT value FROM meta WHERE name = x'70726573656e74') << 16, 0))";
 
-/* What the system said of the failed call, 0 when it is not to blame. */
+/* What the system said of the failed call, 0 when it is not to blame. Of a failed commit only the
+ * log's file knows it. */
 static int system_error(sqlite3 *db)
 {
-    int code = sqlite3_errcode(db) & 0xff;
-    return code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(db) : 0;
+    int code = sqlite3_errcode(db) & 0xff, sys = 0;
+    if (code == SQLITE_IOERR || code == SQLITE_CANTOPEN) {
+        sys = sqlite3_system_errno(db);
+    }
+    sqlite3_file *log = NULL;
+    if (code == SQLITE_IOERR && !sys) {
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    }
+    if (log && log->pMethods) {
+        log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &sys);
+    }
+    return sys;
 }
 
 static int error_code(sqlite3 *db)

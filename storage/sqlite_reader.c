@@ -5,7 +5,10 @@
 
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+
+enum { IDLE_WAIT_NS = 500000000 };
 
 /* Where this thread looks first, so that it mostly finds the connection it used last. */
 static size_t first_slot(void)
@@ -38,6 +41,39 @@ static void await_end_of_pause(struct sqlite_store *s)
     pthread_mutex_unlock(&s->pause_lock);
 }
 
+/* Another connection, whose files are open. Counted already. */
+static int open_another(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err)
+{
+    struct sqlite_conn *c;
+    int64_t newest;
+    int code = sqlite_conn_open(s->path, SQ_READER_KIB, &c, err);
+    if (code) {
+        return code;
+    }
+    sqlite_map_attach(s->map, c);
+    c->mirror = s->mirror;
+    code = sqlite_number(c, SQ_PIN, &newest, err);
+    if (code) {
+        sqlite_conn_close(c);
+        return code;
+    }
+    c->used = true;
+    *ret = c;
+    return 0;
+}
+
+/* Where no more files can be opened, those in use will do. NULL: none came back for so long. */
+static struct sqlite_conn *await_idle(struct sqlite_store *s)
+{
+    struct sqlite_conn *c = NULL;
+    uint64_t start = clock_mono_ns();
+    while (!c && atomic_load(&s->n_readers) > 0 && clock_mono_ns() - start < IDLE_WAIT_NS) {
+        usleep(50);
+        c = take_idle(s);
+    }
+    return c;
+}
+
 int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err)
 {
     for (;;) {
@@ -56,13 +92,17 @@ int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct 
         atomic_fetch_sub(&s->n_readers, 1);
         await_end_of_pause(s);
     }
-    int code = sqlite_conn_open(s->path, SQ_READER_KIB, ret, err);
-    if (code) {
-        atomic_fetch_sub(&s->n_readers, 1);
-        return code;
+    AUTO(err_finish) struct err e = {0};
+    int code = open_another(s, ret, &e);
+    if (!code) {
+        return 0;
     }
-    sqlite_map_attach(s->map, *ret);
-    (*ret)->mirror = s->mirror;
+    atomic_fetch_sub(&s->n_readers, 1);
+    struct sqlite_conn *c = await_idle(s);
+    if (!c) {
+        return err_move(err, &e);
+    }
+    *ret = c;
     return 0;
 }
 
@@ -88,14 +128,22 @@ void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c)
 
 void sqlite_reader_shrink(struct sqlite_store *s)
 {
+    struct sqlite_conn *idle[SQ_READERS];
+    size_t n = 0;
     for (size_t i = 0; i < SQ_READERS; i++) {
         struct sqlite_conn *c = atomic_exchange(&s->readers[i], NULL);
-        if (c && c->used) {
-            c->used = false;
-            sqlite3_db_release_memory(c->db);
-            sqlite_reader_give(s, c);
+        if (c) {
+            idle[n++] = c;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        /* The last one stays: there may be no descriptors for another. */
+        if (idle[i]->used || atomic_load(&s->n_readers) == 1) {
+            idle[i]->used = false;
+            sqlite3_db_release_memory(idle[i]->db);
+            sqlite_reader_give(s, idle[i]);
         } else {
-            reader_close(s, c);
+            reader_close(s, idle[i]);
         }
     }
 }
