@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server that is killed, again and again and at the worst moments: the ledger, the revisions, the watches and the file agree."""
-import os, random, shutil, signal, sqlite3, subprocess, tempfile, threading, time, unittest
+"""A server that is killed, again and again and at the worst moments: the ledger, the revisions, the watches and the file agree. A server whose disk is
+full, gone, or without descriptors: it says so, is read, and goes on when it can."""
+import os, random, resource, shutil, signal, socket, sqlite3, subprocess, tempfile, threading, time, unittest
 
 import support
 from ledger import DEFINITION, KINDS, Book, History, Mayfly, Scribe
 from lib.server import binary
-from support import Kept, until
+from support import CONFIGMAPS, Kept, Watch, configmap, until
 
 SCRIBES = 4
 
@@ -127,3 +128,164 @@ class Killed(unittest.TestCase):
             self.round(number, ways[number % len(ways)])
         self.assertEqual(self.server.stop(), 0, self.server.stderr()[-3000:])
         print("rounds: %d, acknowledged: %d, lost: 0, %.1f s (seed %d)" % (rounds, self.total, time.monotonic() - begun, self.seed))
+
+
+class Disk(unittest.TestCase):
+    """A disk without room, without descriptors, gone."""
+
+    def start(self, **kw):
+        s = Kept(preset=support.PRESET, **kw).start()
+        self.server, self.path = s, CONFIGMAPS % "default"
+        self.addCleanup(shutil.rmtree, s.dir, True)
+        self.addCleanup(s.stop, signal.SIGKILL)
+        self.acked, self.refused = {}, set()
+        return s
+
+    def create(self, name, size=50000):
+        status, _, body = self.server.post(self.path, configmap(name, {"v": "x" * size}))
+        if status == 201:
+            self.acked[name] = body
+        else:
+            self.refused.add(name)
+        return status, body
+
+    def fail_with(self, status, body, code, message):
+        self.assertEqual((status, body["kind"], body["status"], body["code"]), (code, "Status", "Failure", code), body)
+        self.assertIn(message, body["message"])
+
+    def check(self, name):
+        return self.server.get(name)[0]
+
+    def listed(self):
+        return {o["metadata"]["name"]: o for o in self.server.get(self.path)[2]["items"]}
+
+    def agree(self):
+        have = self.listed()
+        for name, body in self.acked.items():
+            self.assertEqual(have[name]["metadata"], body["metadata"])
+        self.assertEqual(set(have), set(self.acked))
+
+    def logged(self, words):
+        return [line for line in self.server.stderr().splitlines() if words in line]
+
+    def full(self, fill, free):
+        s = self.server
+        for k in range(20):
+            self.assertEqual(self.create("before-%d" % k)[0], 201)
+        watch = Watch(s, self.path)
+        watch.wait(20)
+        fill()
+        for k in range(2000):
+            status, body = self.create("full-%d" % k)
+            if status != 201:
+                break
+        self.fail_with(status, body, 507, "the store's disk is full")
+        before = s.rss_kib()
+        for k in range(200):
+            status, body = self.create("refused-%d" % k)
+            if status != 201:
+                self.fail_with(status, body, 507, "disk is full")
+        status, _, body = s.request("PUT", self.path + "/before-0", configmap("before-0", {"v": "y" * 200000}))
+        self.fail_with(status, body, 507, "disk is full")
+        self.assertLess(s.rss_kib() - before, 16384 if support.PRESET != "release" else 8192)
+        self.assertGreater(len(self.refused), 150)
+        self.agree()
+        self.assertEqual(s.get(self.path + "/before-1")[2], self.acked["before-1"])
+        self.assertEqual((self.check("/readyz"), self.check("/livez"), self.check("/readyz/store-writes"), self.check("/readyz/store")), (500, 200, 500, 200))
+        self.assertIn("[-]store-writes failed", s.get("/readyz?verbose")[2].decode())
+        self.assertIn("disk is full", s.get("/readyz/store-writes")[2].decode())
+        self.assertEqual(len(self.logged("the store's disk is full: writes are refused")), 1, self.logged("store"))
+        free()
+        until(lambda: self.check("/readyz") == 200, 10)  # by itself
+        for k in range(5):
+            self.assertEqual(self.create("after-%d" % k)[0], 201)
+        self.assertEqual(len(self.logged("the store's disk is full: writes are refused")), 1)
+        watch.wait(len(self.acked))
+        self.assertEqual(sorted(e["object"]["metadata"]["name"] for e in watch.events), sorted(self.acked))
+        self.assertTrue(watch.is_alive())
+        watch.close()
+        s.stop(signal.SIGKILL)
+        s.start()
+        self.agree()
+        self.assertEqual(self.check("/readyz"), 200)
+        print("on a full disk: %d acknowledged, %d refused, lost: 0" % (len(self.acked), len(self.refused)))
+
+    def test_a_file_that_may_not_grow(self):
+        s = self.start()
+        store = os.path.join(s.data, "store")
+
+        def limit(n):
+            resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (n, resource.RLIM_INFINITY))
+
+        def fill():
+            limit(max(os.path.getsize(os.path.join(store, f)) for f in os.listdir(store)) + 300000)
+
+        self.full(fill, lambda: limit(resource.RLIM_INFINITY))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root mounts a small disk")
+    def test_a_full_disk(self):
+        small = tempfile.mkdtemp(prefix="coracle-test-")
+        self.addCleanup(os.rmdir, small)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", small], capture_output=True).returncode:
+            self.skipTest("nothing can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", small], check=True)
+        self.start(data=os.path.join(small, "data"))
+        ballast = os.path.join(small, "ballast")
+
+        def fill():
+            with open(ballast, "wb", 0) as f:
+                for size in (1 << 16, 4096):
+                    try:
+                        while f.write(b"x" * size):
+                            pass
+                    except OSError:
+                        pass
+
+        self.full(fill, lambda: os.unlink(ballast))
+        # Full once more, and killed: it starts on the full disk or says why not, and nothing is lost.
+        fill()
+        s = self.server
+        s.stop(signal.SIGKILL)
+        try:
+            s.start()
+            self.agree()
+            s.stop(signal.SIGKILL)
+        except RuntimeError as e:
+            self.assertRegex(str(e), "disk is full|No space left")
+        os.unlink(ballast)
+        s.start()
+        self.agree()
+        self.assertEqual(self.create("last")[0], 201)
+
+    def test_a_store_removed_beneath_the_server(self):
+        s = self.start()
+        self.assertEqual(self.create("a")[0], 201)
+        shutil.rmtree(os.path.join(s.data, "store"))
+        status, body = self.create("b")
+        self.fail_with(status, body, 500, "was removed beneath the server")
+        self.assertEqual(set(self.listed()), {"a"})
+        self.assertEqual((self.check("/readyz"), self.check("/readyz/store-writes"), self.check("/livez")), (500, 500, 200))
+        self.assertEqual(len(self.logged("the store cannot write")), 1)
+
+    def test_no_descriptors_left(self):
+        s = self.start()
+        self.assertEqual(self.create("a", 10)[0], 201)
+        hard = resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE)
+        used = len(os.listdir("/proc/%d/fd" % s.process.pid))
+        resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, (used, hard[1]))
+        idle = []
+        for k in range(5):  # these wait, or are turned away
+            c = socket.create_connection(("127.0.0.1", s.port), 5)
+            self.addCleanup(c.close)
+            idle.append(c)
+        end = time.monotonic() + 6  # past the time after which idle readers are closed
+        while time.monotonic() < end:
+            self.assertEqual(s.get(self.path)[0], 200)
+            self.assertEqual(self.create("b-%d" % len(self.acked), 10)[0], 201)
+            time.sleep(2.5)
+        resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, hard)
+        for c in idle:
+            c.close()
+        s.forget()
+        until(lambda: s.get("/readyz")[0] == 200)
+        self.agree()
