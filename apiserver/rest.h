@@ -17,7 +17,7 @@ struct rest {
     const struct type_version *version;
     enum verb verb;
     struct representation form;
-    bool whole;    /* YAML or indented: the answer is put together before it is sent */
+    bool whole;    /* YAML: a list is put together before it is sent */
     void *of_verb; /* the verb's own state */
     bool accepted; /* a delete that leaves the object there is answered with 202 */
 };

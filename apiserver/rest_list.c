@@ -4,10 +4,13 @@
  * in memory. */
 #include "apiserver/call_priv.h"
 #include "apiserver/compress.h"
+#include "apiserver/indent.h"
 #include "apiserver/negotiate.h"
 #include "apiserver/options.h"
 #include "apiserver/rest.h"
 #include "base/limits.h"
+
+#define YAML "application/yaml"
 
 enum { SLICE_SPARE = 8192 }; /* the object that goes past the slice's end */
 
@@ -19,8 +22,12 @@ struct listing {
     struct list *list;
     struct buf piece;
     struct compress gzip;
+    struct indent indent;
+    struct buf compact; /* indented: what was read, */
+    size_t indented;    /* of which so much has gone into pieces */
     struct err err;
-    bool reading, done, begun, gone;
+    bool reading, read, done, begun,
+        gone;     /* read, done: to the end; sent to the end, all but this piece */
     bool packing; /* the pieces are compressed */
 };
 
@@ -31,13 +38,45 @@ static struct listing *listing_of(struct call *c)
     return (struct listing *)(void *)((const struct rest *)c->priv)->of_verb;
 }
 
+static void read_indented(struct listing *l)
+{
+    if (l->indented == l->compact.len) {
+        l->compact.len = l->indented = 0;
+        list_next(l->list, &l->compact, LIMIT_LIST_SLICE_BYTES, &l->read, &l->err);
+    }
+    struct str rest = str_skip(buf_str(&l->compact), l->indented);
+    l->indented += indent_add(&l->indent, &l->piece, rest, LIMIT_LIST_SLICE_BYTES);
+    l->done = l->read && l->indented == l->compact.len;
+}
+
+/* YAML: read to its end, then written anew. */
+static void read_whole(struct listing *l)
+{
+    list_next(l->list, &l->piece, LIMIT_LIST_SLICE_BYTES, &l->done, &l->err);
+    if (!l->err.code && l->piece.len > LIMIT_LIST_WHOLE_BYTES) {
+        err_set(&l->err, ERR_TOO_LARGE,
+                "the list is too large for " YAML ": limit it, or ask for application/json");
+    }
+    if (!l->err.code && l->done) {
+        rest_reformat(l->call, &l->piece, &l->err);
+    }
+}
+
 static void read_slice(struct listing *l)
 {
+    if (((const struct rest *)l->call->priv)->whole) {
+        read_whole(l);
+        return;
+    }
     if (l->begun) { /* a long one: it will be filled */
         buf_reserve(&l->piece, LIMIT_LIST_SLICE_BYTES + SLICE_SPARE);
     }
-    if (list_next(l->list, &l->piece, LIMIT_LIST_SLICE_BYTES, &l->done, &l->err) == 0 && l->done &&
-        !((const struct rest *)l->call->priv)->whole) {
+    if (l->call->accept.pretty) {
+        read_indented(l);
+    } else {
+        list_next(l->list, &l->piece, LIMIT_LIST_SLICE_BYTES, &l->done, &l->err);
+    }
+    if (!l->err.code && l->done) {
         buf_addc(&l->piece, '\n');
     }
 }
@@ -71,6 +110,7 @@ static void finish(struct listing *l)
 {
     list_close(l->list);
     buf_finish(&l->piece);
+    buf_finish(&l->compact);
     err_finish(&l->err);
 }
 
@@ -133,15 +173,10 @@ static void fail(struct listing *l)
 static void answer_whole(struct listing *l)
 {
     struct call *c = l->call;
-    const struct rest *r = c->priv;
     struct buf b = l->piece;
     l->piece = (struct buf){0};
     finish(l);
-    if (r->whole) {
-        rest_answer_json(c, 200, &b);
-    } else {
-        compress_answer(c, 200, c->accept.type, &b);
-    }
+    compress_answer(c, 200, c->accept.type, &b);
 }
 
 static void begin(struct listing *l)
@@ -192,7 +227,7 @@ static void step(struct call *c)
 static bool wants_pool(const struct op *op, const struct rest *r)
 {
     return r->whole || r->form.as != REPRESENT_OBJECT || op->list.labels || op->list.fields ||
-           op->version != type_storage(op->type);
+           op->version != type_storage(op->type) || engine_reads_wait(op->engine);
 }
 
 static void start(struct call *c, struct listing *l)
@@ -220,7 +255,7 @@ void rest_list(struct call *c)
         call_answer_err(c, &err);
         return;
     }
-    r->whole = c->accept.pretty || str_is(c->accept.type, "application/yaml");
+    r->whole = str_is(c->accept.type, YAML);
     r->of_verb = l;
     l->call = c;
     if (str_is(c->http->method, "HEAD")) {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """gzip where it is asked for: what is compressed, that it is the same answer, and what clients may say."""
-import gzip, json, random, threading, zlib
+import gzip, json, random, re, threading, zlib
 
 from support import Case, Curl, Raw, Watch, configmap
 
@@ -44,6 +44,8 @@ class Compressed(Case):
     def same(self, path, gzipped=True, ratio=0.6, **kw):
         """The compressed answer is the plain one."""
         plain, packed = self.fetch(path, None, **kw), self.fetch(path, **kw)
+        for a in (plain, packed):  # the ages in Tables go on
+            a.body = re.sub(rb'"\d+s"', b'"1s"', a.body)
         self.assertEqual((plain.status, packed.status, packed.gzip), (200, 200, gzipped), (path, kw, len(plain.body)))
         self.assertEqual(packed.body, plain.body)
         self.assertEqual(packed.header("content-type"), plain.header("content-type"))

@@ -2,7 +2,7 @@
 """Pages of lists at one revision, and writes that compete."""
 import base64, json, threading, unittest, urllib.parse
 
-from support import Case, configmap
+from support import Case, Raw, configmap
 
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 
@@ -140,6 +140,30 @@ class Pages(Case):
                 body = json.loads(gzip.decompress(body))
             if isinstance(body, dict) and body["kind"] == "ConfigMapList":
                 self.assertEqual([o["data"]["k"] for o in body["items"]], [chr(97 + k % 26) * 60000 for k in range(30)])
+
+    def test_large_lists_in_other_forms(self):
+        """Indented, as curl gets them, in slices too; as YAML up to a limit."""
+        n, size = 40, 850000
+        for k in range(n):
+            self.make("c%03d" % k, {"k": chr(97 + k % 26) * size if k else "\\\"{[,:]}\n", "e": ""}, labels={"small": str(k < 20).lower()})
+        plain = self.server.get(self.configmaps)[2]
+        for query, agent in (("?pretty=true", None), ("?limit=3", "curl/8.1")):
+            with Raw(self.server, timeout=60) as r:
+                a = r.head("GET", self.configmaps + query, [("User-Agent", agent)] if agent else []).read()
+            wanted = self.server.get(self.configmaps + "?limit=3")[2] if "limit" in query else plain
+            self.assertEqual(json.loads(a.body), wanted)
+            self.assertEqual(a.body.decode(), json.dumps(json.loads(a.body), indent=2, ensure_ascii=False) + "\n")
+        status, _, body = self.server.get(self.configmaps + "?labelSelector=small%3Dtrue", headers={"Accept": "application/yaml"})
+        self.assertEqual((status, body.count(b"\n- ")), (200, 20))
+        self.assertStatus(self.get_yaml(self.configmaps), 413, "RequestEntityTooLarge", "the list is too large for application/yaml")
+
+    def get_yaml(self, path):
+        status, headers, body = self.server.get(path, headers={"Accept": "application/yaml, application/json;q=0.5"})
+        return status, headers, self.from_yaml(body) if isinstance(body, bytes) else body
+
+    def from_yaml(self, text):
+        found = dict(line.split(": ", 1) for line in text.decode().splitlines() if ": " in line and not line.startswith(" "))
+        return dict(found, code=int(found["code"]))
 
     def test_old_revisions_can_be_read(self):
         self.fill(3)
