@@ -20,6 +20,10 @@ static const struct option_row {
 } options[] = {
     {"data", OPTION_TEXT, offsetof(struct config, data_dir)},
     {"store", OPTION_TEXT, offsetof(struct config, store)},
+    {"etcd-cafile", OPTION_TEXT, offsetof(struct config, etcd_cafile)},
+    {"etcd-certfile", OPTION_TEXT, offsetof(struct config, etcd_certfile)},
+    {"etcd-keyfile", OPTION_TEXT, offsetof(struct config, etcd_keyfile)},
+    {"etcd-prefix", OPTION_TEXT, offsetof(struct config, etcd_prefix)},
     {"listen", OPTION_LIST, offsetof(struct config, listen)},
     {"kubeconfig", OPTION_TEXT, offsetof(struct config, kubeconfig)},
     {"token-file", OPTION_TEXT, offsetof(struct config, token_file)},
@@ -41,6 +45,10 @@ static const char help[] =
     "  --config FILE          settings as YAML; each flag below is a key of it, a flag wins\n"
     "  --data DIR             where everything is kept (./data)\n"
     "  --store KIND           sqlite, memory or etcd=URL,... (sqlite)\n"
+    "  --etcd-cafile FILE     authority of etcd's servers (the system's)\n"
+    "  --etcd-certfile FILE   certificate and key to show to etcd\n"
+    "  --etcd-keyfile FILE\n"
+    "  --etcd-prefix PREFIX   what every key in etcd begins with (/registry)\n"
     "  --listen ADDR:PORT     address to serve, or unix:PATH; may be repeated; port 0: any free "
     "one\n"
     "                         (127.0.0.1:6443)\n"
@@ -375,6 +383,10 @@ void config_finish(struct config *c)
 {
     free(c->data_dir);
     free(c->store);
+    free(c->etcd_cafile);
+    free(c->etcd_certfile);
+    free(c->etcd_keyfile);
+    free(c->etcd_prefix);
     free(c->kubeconfig);
     free(c->token_file);
     free(c->tls_cert);

@@ -17,6 +17,8 @@ struct config_list {
 struct config {
     char *data_dir;             /* --data, default "./data" */
     char *store;                /* --store: "sqlite", "memory", "etcd=URL,..." */
+    /* --etcd-*; NULL: none, but for the prefix: "/registry" */
+    char *etcd_cafile, *etcd_certfile, *etcd_keyfile, *etcd_prefix;
     struct config_list listen;  /* --listen, default 127.0.0.1:6443 */
     char *kubeconfig;           /* --kubeconfig, default DATA/admin.kubeconfig */
     char *token_file;           /* --token-file; NULL: none */

@@ -19,9 +19,32 @@ static int open_sqlite(const struct config *c, struct store **ret, struct err *e
     return r < 0 && r != ERR_CONFLICT ? err_wrap(err, "the store in %s", dir) : r;
 }
 
-static int open_store(const struct config *c, struct store **ret, struct err *err)
+/* Keys and flags are kube-apiserver's: what it is told as --etcd-prefix stands where "/registry" stands here. */
+static int open_etcd(const struct config *c, struct str urls, struct metrics *m, struct store **ret,
+                     struct err *err)
 {
-    static const struct store_options none;
+    struct str p = c->etcd_prefix ? str_from(c->etcd_prefix) : STR("/registry");
+    while (p.len && p.ptr[p.len - 1] == '/') {
+        p.len--;
+    }
+    AUTO_FREE char *dir = alloc_printf("%s/etcd-copy", c->data_dir);
+    AUTO_FREE char *prefix = alloc_printf("%.*s/", STR_FMT(p));
+    AUTO_FREE char *list = alloc_str(urls);
+    const struct store_options o = {.dir = dir, .metrics = m};
+    const struct store_etcd e = {
+        .urls = list,
+        .root = "/registry/",
+        .prefix = prefix,
+        .ca_file = c->etcd_cafile,
+        .cert_file = c->etcd_certfile,
+        .key_file = c->etcd_keyfile,
+    };
+    return store_open_etcd(&o, &e, ret, err);
+}
+
+static int open_store(const struct config *c, struct metrics *m, struct store **ret,
+                      struct err *err)
+{
     struct str which = str_from(c->store);
     if (str_is(which, "memory")) {
         return store_open_memory(&none, ret, err);
@@ -30,12 +53,10 @@ static int open_store(const struct config *c, struct store **ret, struct err *er
         return open_sqlite(c, ret, err);
     }
     if (str_starts(which, STR("etcd="))) {
-        return err_set(err, ERR_BAD_REQUEST,
-                       "--store %s: the etcd engine is not built yet; use sqlite or memory",
-                       c->store);
+        return open_etcd(c, str_skip(which, 5), m, ret, err);
     }
     return err_set(err, ERR_BAD_REQUEST,
-                   "--store %s: there is no such engine; use sqlite or memory", c->store);
+                   "--store %s: there is no such engine; use sqlite, memory or etcd=URL,...", c->store);
 }
 
 /* Reads a key that is never there: what fails is the disk. */

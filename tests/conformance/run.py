@@ -6,7 +6,8 @@ import argparse, json, os, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
-from lib.server import Server
+from lib import etcd
+from lib.server import Server, store_flags
 
 FEATURES = "open,tokens,controllers"  # what the server offers now; others' cases are skipped by the replayer
 
@@ -32,7 +33,10 @@ def main():
     opt = ap.parse_args()
     known = pending()
     report = tempfile.NamedTemporaryFile(suffix=".json", delete=False)
-    with Server(preset=opt.preset, flags=["--store", opt.store]) as s:
+    if opt.store == "etcd" and not etcd.binary():
+        print("etcd is not installed: the recorded exchanges on it are skipped\n0 passed, 0 failed, 1 skipped")
+        return 0
+    with store_flags(opt.store) as flags, Server(preset=opt.preset, flags=flags) as s:
         args = [sys.executable, os.path.join(HERE, "replay.py"), "--url", s.url, "--token", s.token, "--insecure", "--jobs", "8",
                 "--features", FEATURES, "--report", "json=" + report.name]
         for a in opt.area:

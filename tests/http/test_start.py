@@ -239,7 +239,7 @@ class Flags(Own):
         self.refused(["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"], "/nonexistent")
         self.refused(["--client-ca", "/nonexistent"], "--client-ca", "/nonexistent")
         self.refused(["--client-ca", self.file("empty", "no certificate here\n")], "--client-ca", "no certificate")
-        self.refused(["--store", "etcd=http://127.0.0.1:1"], "not built yet")
+        self.refused(["--store", "etcd=127.0.0.1:2379"], "127.0.0.1:2379", "is not the URL of a server")
         self.refused(["--data", self.file("file", "x")], self.dir + "/file")
         self.refused(["--data", "/proc/nothing"], "/proc/nothing")
         self.refused(["--kubeconfig", "/nonexistent/k"], "/nonexistent/k")

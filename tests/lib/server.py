@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Coracle server of a test's own: a free port, a temporary directory, known tokens, an exit status that counts."""
-import json, os, signal, ssl, subprocess, tempfile, time, shutil, http.client
+import contextlib, json, os, signal, ssl, subprocess, tempfile, time, shutil, http.client
+
+from . import etcd
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOKENS = """admintoken,admin,admin-uid,"system:masters"
 alicetoken,alice,alice-uid,"devs,qa"
 bobtoken,bob,bob-uid
 """
+
+
+@contextlib.contextmanager
+def store_flags(store):
+    """The flags for a store, for as long as it is needed: "etcd" is one of the test's own."""
+    if store == "etcd":
+        with etcd.Etcd() as e:
+            yield ["--store", "etcd=" + e.url]
+    else:
+        yield ["--store", store]
 
 
 def binary(preset="release"):

@@ -9,8 +9,9 @@ static void test_store_settings(void **state)
     static const struct {
         const char *store, *want;
     } cases[] = {
-        {"etcd=http://127.0.0.1:2379", "the etcd engine is not built yet"},
-        {"papyrus", "there is no such engine; use sqlite or memory"},
+        {"etcd=127.0.0.1:2379", "\"127.0.0.1:2379\" is not the URL of a server"},
+        {"etcd=", "no URL is given"},
+        {"papyrus", "there is no such engine; use sqlite, memory or etcd"},
         {"", "there is no such engine"},
     };
     (void)state;

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An etcd server of a test's own: a free port, a temporary directory, ended with the test."""
+import ctypes, json, os, shutil, signal, socket, subprocess, tempfile, time, urllib.request
+
+
+def binary():
+    """The installed etcd, or None."""
+    return shutil.which("etcd", path="/usr/bin:/usr/local/bin:" + os.environ.get("PATH", ""))
+
+
+def free_port():
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    port = s.getsockname()[1]
+    s.close()
+    return port
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+class Etcd:
+    """with Etcd() as e: e.url; e.kill(), e.start() again, e.pause(), e.resume(), e.call("/v3/kv/range", {...})"""
+
+    def __init__(self, flags=()):
+        self.dir, self.port, self.flags, self.process = tempfile.mkdtemp(prefix="coracle-etcd-"), free_port(), list(flags), None
+        self.url = "http://127.0.0.1:%d" % self.port
+
+    def start(self):
+        peer = "http://127.0.0.1:0"
+        self.process = subprocess.Popen(
+            [binary(), "--data-dir", os.path.join(self.dir, "data"), "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
+             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
+             "--heartbeat-interval", "10", "--election-timeout", "100", "--logger", "zap", "--log-level", "error"] + self.flags,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
+        end = time.time() + 20
+        while True:
+            try:
+                self.call("/v3/maintenance/status", {})
+                return self
+            except OSError:
+                if time.time() > end or self.process.poll() is not None:
+                    raise RuntimeError("etcd did not start")
+                time.sleep(0.05)
+
+    def call(self, path, body, timeout=5):
+        r = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(r, timeout=timeout) as f:
+            return json.load(f)
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *a):
+        self.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
