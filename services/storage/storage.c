@@ -20,7 +20,7 @@ static int open_sqlite(const struct config *c, struct store **ret, struct err *e
 }
 
 /* Keys and flags are kube-apiserver's: what it is told as --etcd-prefix stands where "/registry" stands here. */
-static int open_etcd(const struct config *c, struct str urls, struct metrics *m, struct store **ret,
+static int open_etcd(const struct config *c, struct str urls, struct store **ret,
                      struct err *err)
 {
     struct str p = c->etcd_prefix ? str_from(c->etcd_prefix) : STR("/registry");
@@ -30,7 +30,7 @@ static int open_etcd(const struct config *c, struct str urls, struct metrics *m,
     AUTO_FREE char *dir = alloc_printf("%s/etcd-copy", c->data_dir);
     AUTO_FREE char *prefix = alloc_printf("%.*s/", STR_FMT(p));
     AUTO_FREE char *list = alloc_str(urls);
-    const struct store_options o = {.dir = dir, .metrics = m};
+    const struct store_options o = {.dir = dir};
     const struct store_etcd e = {
         .urls = list,
         .root = "/registry/",
@@ -42,7 +42,7 @@ static int open_etcd(const struct config *c, struct str urls, struct metrics *m,
     return store_open_etcd(&o, &e, ret, err);
 }
 
-static int open_store(const struct config *c, struct metrics *m, struct store **ret,
+static int open_store(const struct config *c, struct store **ret,
                       struct err *err)
 {
     struct str which = str_from(c->store);
@@ -53,7 +53,7 @@ static int open_store(const struct config *c, struct metrics *m, struct store **
         return open_sqlite(c, ret, err);
     }
     if (str_starts(which, STR("etcd="))) {
-        return open_etcd(c, str_skip(which, 5), m, ret, err);
+        return open_etcd(c, str_skip(which, 5), ret, err);
     }
     return err_set(err, ERR_BAD_REQUEST,
                    "--store %s: there is no such engine; use sqlite, memory or etcd=URL,...", c->store);
