@@ -47,7 +47,7 @@ static int open_store(const struct config *c, struct store **ret,
 {
     struct str which = str_from(c->store);
     if (str_is(which, "memory")) {
-        return store_open_memory(&none, ret, err);
+        return store_open_memory(&(struct store_options){0}, ret, err);
     }
     if (str_is(which, "sqlite")) {
         return open_sqlite(c, ret, err);
