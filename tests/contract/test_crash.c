@@ -11,7 +11,8 @@
 #include "base/clock.h"
 #include "ledger.h"
 
-static const struct engine sqlite_engine = {"sqlite", store_open_sqlite, true};
+static const struct engine sqlite_engine = {
+    .name = "sqlite", .open = store_open_sqlite, .durable = true};
 
 /* ---- the process that dies ---- */
 

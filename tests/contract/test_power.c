@@ -7,7 +7,8 @@
 #include "ledger.h"
 #include "power.h"
 
-static const struct engine sqlite_engine = {"sqlite", store_open_sqlite, true};
+static const struct engine sqlite_engine = {
+    .name = "sqlite", .open = store_open_sqlite, .durable = true};
 
 struct world {
     struct fixture f;
