@@ -208,7 +208,7 @@ class Disk(unittest.TestCase):
         s.start()
         self.agree()
         self.assertEqual(self.check("/readyz"), 200)
-        print("on a full disk: %d acknowledged, %d refused, lost: 0" % (len(self.acked), len(self.refused)))
+        print("on a full disk: acknowledged: %d, refused: %d, lost: 0" % (len(self.acked), len(self.refused)))
 
     def test_a_file_that_may_not_grow(self):
         s = self.start()

@@ -238,7 +238,7 @@ class Lifecycle(unittest.TestCase):
         db = sqlite3.connect(s.data + "/store/store.db")
         self.assertEqual(db.execute("PRAGMA integrity_check").fetchone(), ("ok",))
         db.close()
-        print("killed %d times with %d writes acknowledged (seed %d)" % (rounds, total, seed))
+        print("rounds: %d, acknowledged: %d, lost: 0 (seed %d)" % (rounds, total, seed))
 
     def test_killed_while_it_starts(self):
         s = self.server()
