@@ -343,5 +343,9 @@ void rest_get(struct call *c)
     op->list.resource_version = call_param(c, "resourceVersion");
     op->done = on_done;
     op->done_arg = c;
-    engine_start(op->engine, op);
+    if (engine_prefers_pool(op, 0)) {
+        engine_start_on_pool(op->engine, op);
+    } else {
+        engine_start(op->engine, op);
+    }
 }

@@ -146,12 +146,18 @@ void engine_start(struct engine *e, struct op *op)
 {
     op->engine = e;
     op_begin(op);
+    uint64_t begun = engine_wait_begin();
     start(op, NULL);
+    engine_wait_end(e, begun);
 }
 
 static void run_task(struct pool_task *t)
 {
-    start((struct op *)((char *)t - offsetof(struct op, task)), NULL);
+    struct op *op = (struct op *)((char *)t - offsetof(struct op, task));
+    struct engine *e = op->engine;
+    uint64_t begun = engine_wait_begin();
+    start(op, NULL);
+    engine_wait_end(e, begun);
 }
 
 void engine_start_on_pool(struct engine *e, struct op *op)
@@ -169,6 +175,9 @@ bool engine_prefers_pool(const struct op *op, size_t body_bytes)
 {
     if (op->verb == VERB_PATCH || op->verb == VERB_DELETECOLLECTION ||
         body_bytes > LOOP_BODY_BYTES) {
+        return true;
+    }
+    if (op->verb != VERB_CREATE && engine_reads_wait(op->engine)) {
         return true;
     }
     if (op->verb == VERB_CREATE) {

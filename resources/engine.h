@@ -54,8 +54,10 @@ void engine_start(struct engine *e, struct op *op);
 /* The same on the pool. ERR_TOO_MANY through done when the pool is full. */
 void engine_start_on_pool(struct engine *e, struct op *op);
 /* Whether an event loop should use engine_start_on_pool for this op: patches, deletecollection, virtual creates, large bodies, subresource
- * functions. */
+ * functions; and all that read the store while reads wait for the disk. */
 bool engine_prefers_pool(const struct op *op, size_t body_bytes);
+/* Whether reads had to wait for the disk a moment ago: an event loop then leaves them to the pool. Lock-free. */
+bool engine_reads_wait(struct engine *e);
 /* Start and wait: for threads that may block (controllers, start-up), but not the engine's own pool. Sets op->done. Returns op->code. */
 int engine_run(struct engine *e, struct op *op);
 

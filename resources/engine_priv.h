@@ -38,11 +38,17 @@ struct engine {
     struct engine_listener *listeners;
     size_t n_listeners;
     struct gate gates[ENGINE_GATES];
+    _Atomic uint64_t waits_until;              /* engine_reads_wait: till then; ns */
     _Atomic size_t flying;                     /* operations begun and not ended */
     struct metric *writes, *refused, *retries; /* NULL without metrics */
     struct metric *pool_depth;
     struct object_counts *objects;
 };
+
+/* Around what reads, on any thread: whether it waited for the disk is remembered for
+ * engine_reads_wait. */
+uint64_t engine_wait_begin(void);
+void engine_wait_end(struct engine *e, uint64_t begun);
 
 /* What engine_run waits on. */
 struct waiter {

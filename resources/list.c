@@ -395,7 +395,10 @@ static int read_range(struct list *l, struct err *err)
 static int read_piece(struct list *l, struct err *err)
 {
     l->scanned = 0;
-    return l->single.ptr ? read_single(l, err) : read_range(l, err);
+    uint64_t begun = engine_wait_begin();
+    int rc = l->single.ptr ? read_single(l, err) : read_range(l, err);
+    engine_wait_end(l->e, begun);
+    return rc;
 }
 
 /* ---- the frame ---- */
