@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The few keys that are read again and again: a namespace and a definition are at every create within them. What a slot holds is what the
- * file holds: before a commit the slots of its keys are emptied and barred, and after it they take only what was read in a snapshot
- * that has the commit. */
+/* The keys that are read again and again: a namespace and a definition at every create within them,
+ * and whatever clients ask for often. What a slot holds is what the file holds: before a commit the
+ * slots of its keys are emptied and barred, and after it they take only what was read in a snapshot
+ * that has the commit. A key is taken up when it is read a second time with no other key of its
+ * slot between. */
 #include "storage/sqlite_priv.h"
 
 #include <stdlib.h>
 
 #include "base/alloc.h"
 
-enum { SLOTS = 64, VALUE_MAX = 32 * 1024 };
+/* SWEEP: slots that a fill looks at for room when BYTES_MAX are held; the oldest unread ones go. */
+enum { SLOTS = 8192, LOCKS = 64, VALUE_MAX = 32 * 1024, BYTES_MAX = 4 * 1024 * 1024, SWEEP = 32 };
 #define BARRED INT64_MAX
 
 struct slot {
-    pthread_mutex_t lock;
     uint64_t missed; /* hash of the last key that was looked for in vain; 0: found since */
     int64_t from;    /* older snapshots may not fill it */
     char *key;
     struct store_entry entry; /* key and value borrow from the two */
     struct blob *value;       /* NULL: empty */
+    bool read;                /* since the last sweep */
 };
 
 struct sqlite_cache {
-    struct slot slots[SLOTS];
+    _Atomic size_t bytes; /* of values */
+    _Atomic size_t hand;  /* where the next sweep begins */
+    pthread_mutex_t locks[LOCKS];
+    struct slot slots[SLOTS]; /* pages that no key came to stay untouched */
 };
 
 static uint64_t hash_of(struct str key)
@@ -34,19 +40,33 @@ static uint64_t hash_of(struct str key)
     return h ? h : 1;
 }
 
-static void clear(struct slot *t)
+static void clear(struct sqlite_cache *c, struct slot *t)
 {
+    if (t->value) {
+        atomic_fetch_sub_explicit(&c->bytes, t->value->len, memory_order_relaxed);
+    }
     blob_unref(t->value);
     free(t->key);
     t->value = NULL;
     t->key = NULL;
 }
 
+static struct slot *lock_slot(struct sqlite_cache *c, size_t i)
+{
+    pthread_mutex_lock(&c->locks[i % LOCKS]);
+    return &c->slots[i];
+}
+
+static void unlock_slot(struct sqlite_cache *c, const struct slot *t)
+{
+    pthread_mutex_unlock(&c->locks[(size_t)(t - c->slots) % LOCKS]);
+}
+
 struct sqlite_cache *sqlite_cache_create(void)
 {
     struct sqlite_cache *c = ALLOC(struct sqlite_cache);
-    for (size_t i = 0; i < SLOTS; i++) {
-        pthread_mutex_init(&c->slots[i].lock, NULL);
+    for (size_t i = 0; i < LOCKS; i++) {
+        pthread_mutex_init(&c->locks[i], NULL);
     }
     return c;
 }
@@ -54,8 +74,10 @@ struct sqlite_cache *sqlite_cache_create(void)
 void sqlite_cache_destroy(struct sqlite_cache *c)
 {
     for (size_t i = 0; c && i < SLOTS; i++) {
-        clear(&c->slots[i]);
-        pthread_mutex_destroy(&c->slots[i].lock);
+        clear(c, &c->slots[i]);
+    }
+    for (size_t i = 0; c && i < LOCKS; i++) {
+        pthread_mutex_destroy(&c->locks[i]);
     }
     free(c);
 }
@@ -64,8 +86,7 @@ bool sqlite_cache_get(struct sqlite_cache *c, struct str key, struct blob **ret_
                       struct store_entry *ret_entry, bool *ret_again)
 {
     uint64_t h = hash_of(key);
-    struct slot *t = &c->slots[h % SLOTS];
-    pthread_mutex_lock(&t->lock);
+    struct slot *t = lock_slot(c, h % SLOTS);
     bool found = t->value && str_eq(t->entry.key, key);
     *ret_again = !found && t->missed == h;
     t->missed = found ? 0 : h;
@@ -73,43 +94,72 @@ bool sqlite_cache_get(struct sqlite_cache *c, struct str key, struct blob **ret_
         *ret_entry = t->entry;
         ret_entry->key = key;
         *ret_value = blob_ref(t->value);
+        t->read = true;
     }
-    pthread_mutex_unlock(&t->lock);
+    unlock_slot(c, t);
     return found;
+}
+
+/* Lets go of what was not read since the hand was here last. */
+static void sweep(struct sqlite_cache *c, size_t n)
+{
+    size_t hand = atomic_fetch_add_explicit(&c->hand, n, memory_order_relaxed);
+    for (size_t i = 0; i < n; i++) {
+        struct slot *t = lock_slot(c, (hand + i) % SLOTS);
+        if (!t->read) {
+            clear(c, t);
+        }
+        t->read = false;
+        unlock_slot(c, t);
+    }
+}
+
+void sqlite_cache_trim(struct sqlite_cache *c)
+{
+    if (atomic_load_explicit(&c->bytes, memory_order_relaxed)) {
+        sweep(c, SLOTS);
+    }
+}
+
+static bool has_room(struct sqlite_cache *c, size_t n)
+{
+    if (atomic_load_explicit(&c->bytes, memory_order_relaxed) + n > BYTES_MAX) {
+        sweep(c, SWEEP);
+    }
+    return atomic_load_explicit(&c->bytes, memory_order_relaxed) + n <= BYTES_MAX;
 }
 
 void sqlite_cache_fill(struct sqlite_cache *c, struct blob *value, const struct store_entry *e,
                        int64_t rev)
 {
-    if (value->len > VALUE_MAX) {
+    if (value->len > VALUE_MAX || !has_room(c, value->len)) {
         return;
     }
-    struct slot *t = &c->slots[hash_of(e->key) % SLOTS];
-    pthread_mutex_lock(&t->lock);
+    struct slot *t = lock_slot(c, hash_of(e->key) % SLOTS);
     if (rev >= t->from) {
-        clear(t);
+        clear(c, t);
         t->value = blob_ref(value);
+        t->read = true;
+        atomic_fetch_add_explicit(&c->bytes, value->len, memory_order_relaxed);
         t->key = alloc_str(e->key);
         t->entry = *e;
         t->entry.key = str_make(t->key, e->key.len);
         t->entry.value = blob_str(value);
     }
-    pthread_mutex_unlock(&t->lock);
+    unlock_slot(c, t);
 }
 
 void sqlite_cache_bar(struct sqlite_cache *c, struct str key)
 {
-    struct slot *t = &c->slots[hash_of(key) % SLOTS];
-    pthread_mutex_lock(&t->lock);
-    clear(t);
+    struct slot *t = lock_slot(c, hash_of(key) % SLOTS);
+    clear(c, t);
     t->from = BARRED;
-    pthread_mutex_unlock(&t->lock);
+    unlock_slot(c, t);
 }
 
 void sqlite_cache_allow(struct sqlite_cache *c, struct str key, int64_t rev)
 {
-    struct slot *t = &c->slots[hash_of(key) % SLOTS];
-    pthread_mutex_lock(&t->lock);
+    struct slot *t = lock_slot(c, hash_of(key) % SLOTS);
     t->from = t->from == BARRED || rev > t->from ? rev : t->from;
-    pthread_mutex_unlock(&t->lock);
+    unlock_slot(c, t);
 }

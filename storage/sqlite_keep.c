@@ -374,6 +374,7 @@ static int64_t trim(struct sqlite_store *s)
     }
     bool more = sqlite_map_trim(s->map);
     sqlite_reader_shrink(s);
+    sqlite_cache_trim(s->cache);
     if (now - s->commit_ms >= SQ_TRIM_MS) {
         sqlite3_db_release_memory(s->writer->db);
         malloc_trim(0);

@@ -121,6 +121,8 @@ struct sqlite_cache;
 
 struct sqlite_cache *sqlite_cache_create(void);
 void sqlite_cache_destroy(struct sqlite_cache *c);
+/* Lets go of what was not read since the last time. */
+void sqlite_cache_trim(struct sqlite_cache *c);
 /* The key's newest entry with a reference to its value. False: it is not there; *ret_again tells
  * whether it was looked for before, so that it is worth filling in. */
 bool sqlite_cache_get(struct sqlite_cache *c, struct str key, struct blob **ret_value,
