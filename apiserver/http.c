@@ -148,6 +148,9 @@ static void exchange_dispose(void *p)
     if (c->streaming == x) {
         c->streaming = NULL;
     }
+    if (x->websocket) {
+        return; /* goes on without h2o's request */
+    }
     if (x->state != EXCHANGE_FINAL) {
         uint64_t now = h2o_now(l->ev);
         if (now - c->aborted_since > HTTP_ABORTS_MS) {
@@ -165,6 +168,21 @@ static void exchange_dispose(void *p)
         }
     }
     atomic_fetch_sub_explicit(&l->active, 1, memory_order_relaxed);
+    http_request_unref(&x->pub);
+}
+
+void exchange_end(struct exchange *x)
+{
+    send_unlink(x);
+    if (x->state != EXCHANGE_FINAL) {
+        atomic_store_explicit(&x->gone, true, memory_order_relaxed);
+        http_gone_fn *fn = x->on_gone;
+        x->on_gone = NULL;
+        if (fn) {
+            fn(x->on_gone_arg, &x->pub);
+        }
+    }
+    atomic_fetch_sub_explicit(&x->pub.loop->active, 1, memory_order_relaxed);
     http_request_unref(&x->pub);
 }
 
@@ -191,6 +209,7 @@ struct exchange *exchange_create(struct http_conn *c, h2o_req_t *req)
     x->generator.proceed = on_proceed;
     r->loop = c->loop;
     r->version = version_of(req);
+    r->websocket = r->version == 11 && h2o_lcstris(req->upgrade.base, req->upgrade.len, H2O_STRLIT("websocket"));
     r->method = str_make(req->input.method.base, req->input.method.len);
     place(&at, &r->method);
     struct str path = str_make(req->input.path.base, req->input.path.len);
@@ -475,6 +494,10 @@ static void on_stream_read(h2o_socket_t *sock, const char *err)
 
 void exchange_cut(struct exchange *x)
 {
+    if (x->websocket) {
+        http_conn_cut(x->conn);
+        return;
+    }
     if (!x->req || x->state == EXCHANGE_FINAL) {
         return;
     }
@@ -543,6 +566,9 @@ void http_stream_begin(struct http_request *r, int status, const struct http_hea
 bool http_stream_writable(const struct http_request *r)
 {
     const struct exchange *x = exchange_of(r);
+    if (x->websocket) {
+        return http_websocket_writable(x);
+    }
     return x->req && x->state == EXCHANGE_STREAMING && !x->in_flight && !x->doomed;
 }
 
@@ -605,6 +631,10 @@ static void stream_out(struct exchange *x, h2o_iovec_t *iov, size_t n, size_t to
 void http_stream_send(struct http_request *r, struct blob *const *blobs, size_t n, bool last)
 {
     struct exchange *x = exchange_of(r);
+    if (x->websocket) {
+        http_websocket_send(x, blobs, n, last);
+        return;
+    }
     if (!x->req || x->state == EXCHANGE_FINAL || x->doomed) {
         for (size_t i = 0; i < n; i++) {
             blob_unref(blobs[i]);

@@ -37,6 +37,7 @@ struct http_request {
     struct http_header *headers;
     size_t n_headers;
     int version;        /* 10, 11, 20 */
+    bool websocket;     /* it asks for a WebSocket */
     struct str peer;    /* "127.0.0.1:1234" or "unix" */
     struct str cert_user; /* subject of a verified client certificate: CN; STR_NULL: none */
     struct str *cert_groups; /* its Os */
@@ -82,6 +83,13 @@ void http_stream_push(struct http_request *r, struct blob *const *blobs, size_t 
 void http_stream_send_buf(struct http_request *r, struct buf *b, bool last);
 /* Cuts the connection (HTTP/1.1) or resets the stream: an answer that cannot be finished. */
 void http_stream_abort(struct http_request *r);
+
+/* ---- WebSockets ---- */
+/* What is wrong with the handshake of a request that asks for one (400, with sec-websocket-version: 13); NULL: nothing. */
+const char *http_websocket_check(const struct http_request *r);
+/* As http_stream_begin: answers the handshake, naming the protocol unless it is empty. From then on each blob that is sent is a text
+ * message, and the stream's end a close. */
+void http_websocket_begin(struct http_request *r, struct str protocol, http_ready_fn *ready, void *arg);
 
 /* ---- loops ---- */
 typedef void http_task_fn(void *arg);

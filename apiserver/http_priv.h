@@ -102,6 +102,7 @@ struct exchange {
     size_t n_held, cap_held;
     struct buf held_buf;
     size_t direct_sent; /* of held_buf, by http_direct.c */
+    struct websocket *websocket; /* from the handshake's answer on; req is NULL soon after */
     char chunk_head[24];
     /* The loop's list of sends in flight, oldest first. */
     struct exchange *send_prev, *send_next;
@@ -222,6 +223,12 @@ void exchange_cut(struct exchange *x);
 /* A send has begun that is watched as h2o's are; it is through, and the stream's owner goes on. */
 void exchange_sending(struct exchange *x);
 void exchange_sent(struct exchange *x);
+/* The connection of an exchange that outlived h2o's request is closed. */
+void exchange_end(struct exchange *x);
+
+/* http_websocket.c */
+bool http_websocket_writable(const struct exchange *x);
+void http_websocket_send(struct exchange *x, struct blob *const *blobs, size_t n, bool last);
 
 /* http_direct.c */
 /* Writes the blobs to a stream that may be written to and is to go on, without h2o; takes them over. False: it cannot. */

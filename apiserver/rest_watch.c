@@ -15,7 +15,9 @@
 #include "apiserver/negotiate.h"
 #include "apiserver/options.h"
 #include "apiserver/rest.h"
+#include "apiserver/websocket.h"
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/limits.h"
@@ -399,8 +401,29 @@ void loop_watches_finish(struct loop_state *l)
 
 /* ---- start ---- */
 
+/* Whether a WebSocket's handshake can be answered; otherwise the call is, with what the reference
+ * says. */
+static bool check_handshake(struct call *c, struct str *ret_protocol)
+{
+    static const struct http_header version[] = {{{"sec-websocket-version", 21}, {"13", 2}}};
+    AUTO(err_finish) struct err err = {0};
+    struct buf b = {0};
+    const char *why = http_websocket_check(c->http);
+    if (!why && websocket_protocol(c->http, ret_protocol, &err) == 0) {
+        return true;
+    }
+    buf_addz(&b, why ? why : err_message(&err));
+    call_answer_headers(c, 400, STR("text/plain; charset=utf-8"), version, 1, &b);
+    return false;
+}
+
 void rest_watch(struct call *c)
 {
+    struct str protocol = STR_NULL;
+    bool websocket = c->http->websocket && str_is(c->http->method, "GET");
+    if (websocket && !check_handshake(c, &protocol)) {
+        return;
+    }
     struct rest *r = c->priv;
     struct loop_watches *s = &c->loop->watches;
     struct rest_watch *w = ARENA_NEW(&c->arena, struct rest_watch);
@@ -433,9 +456,14 @@ void rest_watch(struct call *c)
     s->first = w;
     s->n++;
     s->next_end_ms = s->n == 1 || w->end_ms < s->next_end_ms ? w->end_ms : s->next_end_ms;
+    http_on_gone(c->http, on_gone, w);
+    if (websocket) {
+        c->status = 101;
+        http_websocket_begin(c->http, protocol, on_ready, w);
+        return;
+    }
     size_t n;
     struct http_header *h = call_headers(c, STR("application/json"), NULL, 0, &n);
     c->status = 200;
-    http_on_gone(c->http, on_gone, w);
     http_stream_begin(c->http, 200, h, n, on_ready, w);
 }

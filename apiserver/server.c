@@ -11,6 +11,7 @@
 #include "apiserver/loop.h"
 #include "apiserver/rest.h"
 #include "apiserver/route.h"
+#include "apiserver/websocket.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "resources/status.h"
@@ -80,6 +81,17 @@ static void read_bearer(const struct http_request *r, struct credentials *cred)
     }
 }
 
+/* Browsers cannot send the header with a WebSocket. */
+static int read_protocols(struct call *c, struct credentials *cred, struct err *err)
+{
+    if (!c->http->websocket || cred->bearer.len) {
+        return 0;
+    }
+    int code = websocket_bearer(c->http, &c->arena, &cred->bearer, err);
+    cred->bearer_given |= cred->bearer.len > 0;
+    return code;
+}
+
 /* Health and the version are anyone's to read, as in the reference. */
 static bool is_public(const struct route *r)
 {
@@ -93,7 +105,8 @@ static int authenticate(struct call *c, struct err *err)
                                .cert_groups = r->cert_groups,
                                .n_cert_groups = r->n_cert_groups};
     read_bearer(r, &cred);
-    int code = access_authenticate(engine_access(c->server->engine), &cred, &c->user, err);
+    int code = read_protocols(c, &cred, err);
+    code = code < 0 ? code : access_authenticate(engine_access(c->server->engine), &cred, &c->user, err);
     if (code < 0 || (!is_public(&c->route) && user_in_group(c->user, "system:unauthenticated"))) {
         return err_set(err, ERR_UNAUTHORIZED, "Unauthorized");
     }

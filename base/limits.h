@@ -42,6 +42,7 @@
 #define LIMIT_WATCH_WINDOW_MS (5 * 60 * 1000)      /* default distance of the watch floor */
 #define LIMIT_WATCH_RING_BYTES (64u * 1024 * 1024) /* recent events in memory, all types together */
 #define LIMIT_WATCH_GATHER_BYTES (64u * 1024)      /* written to one watcher in one call */
+#define LIMIT_WEBSOCKET_MESSAGE_BYTES (4u * 1024)  /* what a client may say on a watch's WebSocket; nobody reads it */
 #define LIMIT_WATCH_STALL_MS (60 * 1000)           /* a watcher that takes nothing for this long is cut off */
 /* ---- definitions ---- */
 #define LIMIT_PATTERN_BYTES (64u * 1024)           /* a regular expression */

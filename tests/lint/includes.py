@@ -20,7 +20,8 @@ SERVICE_MAY = {"base", "schemas", "resources", "controllers", "services/service.
 OWNERS = [
     (r"yaml\.h$", ["base/yaml"]),
     (r"sqlite3\.h$", ["storage/sqlite"]),
-    (r"h2o|wslay", ["apiserver/http"]),
+    (r"wslay", ["apiserver/http_websocket"]),
+    (r"h2o", ["apiserver/http"]),
     (r"openssl/ssl\.h$", ["apiserver/http"]),
     (r"openssl/", ["base/crypto", "apiserver/http"]),
     (r"re2/", ["base/regex"]),
