@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -302,6 +303,14 @@ static void soon_unlink(struct http_conn *c)
     c->hurried = false;
 }
 
+/* h2o takes no notice of a last write that fails: without this it would answer all that is in its
+ * input to a peer that is gone. */
+static bool is_hung_up(const struct http_conn *c)
+{
+    struct pollfd p = {.fd = h2o_socket_get_fd(c->sock)};
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP));
+}
+
 /* h2o reads from the connection again, or somebody else does. */
 static void turn_1(struct http_conn *c)
 {
@@ -318,7 +327,12 @@ static void turn_1(struct http_conn *c)
         gate1_release(c);
         return;
     }
+    bool pipelined = c->gate1.rest != NULL;
     gate1_open(c);
+    if (pipelined && is_hung_up(c)) {
+        c->h2o_read(c->sock, "hung up");
+        return;
+    }
     gate1_advance(c);
 }
 
