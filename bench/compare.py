@@ -9,7 +9,7 @@ from phases import say
 from servers import Coracle, Reference
 
 ALL = ["krm", "starts", "first", "definitions", "objects", "large", "cold"]
-FULL = {"n": 3000, "gets": 20000, "lists": 40, "watchers": 100, "events": 300}
+FULL = {"n": 3000, "gets": 10000, "lists": 30, "watchers": 100, "events": 300}
 QUICK = {"n": 1000, "gets": 8000, "lists": 30, "watchers": 100, "events": 100}
 
 
@@ -26,7 +26,7 @@ def arguments():
     a.add_argument("--definitions", type=int, help="in phase definitions (500; 100 with --quick)")
     for flag in FULL:
         a.add_argument("-" + flag, "--" + flag if len(flag) > 1 else "--count", dest="krm_" + flag, type=int, help="krmbench's flag")
-    for tool in ("coracle", "krmbench", "etcd", "apiserver", "fill"):
+    for tool in ("coracle", "krmbench", "etcd", "apiserver", "fill", "coldload"):
         a.add_argument("--tool-" + tool, default="", help=argparse.SUPPRESS)
     o = a.parse_args()
     o.flags = dict(QUICK if o.quick else FULL)
@@ -38,7 +38,7 @@ def arguments():
     unknown = set(o.phases) - set(ALL)
     if unknown:
         a.error("no such phase: " + ", ".join(sorted(unknown)))
-    o.tools = argparse.Namespace(**{t: getattr(o, "tool_" + t) for t in ("coracle", "krmbench", "etcd", "apiserver", "fill")})
+    o.tools = argparse.Namespace(**{t: getattr(o, "tool_" + t) for t in ("coracle", "krmbench", "etcd", "apiserver", "fill", "coldload")})
     return o
 
 
@@ -58,7 +58,7 @@ class Run:
         begun = time.monotonic()
         try:
             out = f()
-        except (RuntimeError, OSError, subprocess.TimeoutExpired, ValueError, KeyError) as e:
+        except Exception as e:  # whatever it is, the other steps are worth having
             self.problems.append("%s, %s: %s" % (side, what, str(e)[:500]))
             say("%s, %s: failed: %s" % (side, what, e))
             return None
@@ -87,7 +87,7 @@ class Run:
             "starts": lambda: phases.start_of(lambda t: self.make(side), o.tools, 9 if mine else 2),
             "first": self.on_new(side, lambda s: phases.first_object(s, 9 if mine else 2)),
             "definitions": self.on_new(side, lambda s: phases.definitions(s, o.definitions, 330)),
-            "objects": self.on_new(side, lambda s: phases.objects(s, o.tools, o.objects, 20000 if not o.quick else 5000, 400)),
+            "objects": self.on_new(side, lambda s: phases.objects(s, o.tools, o.objects, 10000 if not o.quick else 5000, 600)),
         }
         if mine and o.store == "sqlite":
             steps["large"] = lambda: phases.large_store(o.tools, 1)

@@ -25,7 +25,7 @@ def krmbench(subject, tools, phases, flags, timeout):
         raise RuntimeError("krmbench: " + r.stderr[-1000:])
     rows = {row["phase"]: row for row in map(json.loads, r.stdout.splitlines())}
     for line in r.stderr.splitlines():
-        if "memory before" not in line:
+        if line.startswith("krmbench: ") and "memory before" not in line:
             say("%s: %s" % (subject.name, line))
         if "never delivered" in line:
             rows["watch"]["undelivered"] = int(line.split("watch: ")[1].split(" of ")[0])
@@ -77,24 +77,25 @@ def definitions(subject, count, timeout):
     """Large definitions, by definitions.py; its lines are read."""
     command = [sys.executable, os.path.join(ROOT, "definitions.py"), "--url", subject.url, "--token", TOKEN, "--pids", subject.pids(), "-n", str(count)]
     cpu = subject.cpu()
-    p = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    p = subprocess.Popen(command, stdout=subprocess.PIPE)
     out, peak, until = {}, 0.0, time.monotonic() + timeout
     try:
         os.set_blocking(p.stdout.fileno(), False)
-        text = ""
+        text = b""
         while p.poll() is None:
             if time.monotonic() > until:
                 raise RuntimeError("definitions: not served within %d s" % timeout)
             peak = max(peak, subject.memory()[0])
-            text += p.stdout.read() or ""
-            if "cpu" not in out and " fetched after " in text:
+            text += p.stdout.read() or b""
+            if "cpu" not in out and b" fetched after " in text:
                 out["cpu"] = subject.cpu() - cpu
             time.sleep(0.1)
-        text += p.stdout.read() or ""
+        text += p.stdout.read() or b""
     finally:
         if p.poll() is None:
             p.kill()
         p.wait()
+    text = text.decode()
     for line in text.splitlines():
         for mark, name in ((" posted in ", "posted"), ("the last served after ", "served"), (" fetched after ", "fetched")):
             if mark in line:
@@ -183,7 +184,7 @@ def large_store(tools, gigabytes, seed=1):
     with Coracle(tools) as s:
         count = int(gigabytes * 1e9 / 150e3)
         krmbench(s, tools, "create", {"n": count, "size": 148500, "c": 8}, 300)
-        disk = os.path.getsize(s.path("data", "store.db")) if os.path.exists(s.path("data", "store.db")) else 0
+        disk = os.path.getsize(s.path("data", "store", "store.db")) if os.path.exists(s.path("data", "store", "store.db")) else 0
         out = starts(s, 5)
         out["rss"], out["anon"] = s.memory()
         time.sleep(4)

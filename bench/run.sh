@@ -34,6 +34,12 @@ peer=
 if wants_peer "$@"; then
     build_peer || { peer=; echo "bench: the reference could not be built" >&2; }
 fi
-(cd bench/krmbench && go build -o "$dir/krmbench" .)
+for tool in krmbench coldload; do (cd "bench/$tool" && go build -o "$dir/$tool" .); done
+
+# Makes the large store of phase cold, from the libraries that the server was built of.
+libs=$(dirname "$binary")
+cc -O2 -D_GNU_SOURCE -I. bench/store_fill.c "$libs/libstorage.a" "$libs/libbase.a" -lsqlite3 -lyyjson -lcrypto -luuid -lz -pthread -o "$dir/store_fill" ||
+    echo "bench: store_fill could not be built" >&2
+
 python3 bench/compare.py --tool-coracle "$(realpath "$binary")" --tool-krmbench "$dir/krmbench" ${peer:+--tool-etcd "$peer/etcd" --tool-apiserver "$peer/apiserver"} \
-    --tool-fill "$(realpath "$(dirname "$binary")")/store_fill" "$@"
+    --tool-coldload "$dir/coldload" --tool-fill "$dir/store_fill" "$@"

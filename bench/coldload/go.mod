@@ -1,0 +1,3 @@
+module coldload
+
+go 1.19
