@@ -346,7 +346,9 @@ static int copy_to(struct sqlite_store *s, const char *path, struct err *err)
     }
     code = sqlite_conn_open(path, SQ_READER_KIB, &to, err);
     code = code ? code : sqlite_conn_exec(to, "PRAGMA synchronous=OFF", err);
+    atomic_fetch_add(&s->copies, 1);
     code = code ? code : copy_pages(from, to, err);
+    atomic_fetch_sub(&s->copies, 1);
     code = code ? code : sqlite_conn_exec(to, "PRAGMA journal_mode=DELETE", err);
     sqlite_conn_close(to);
     sqlite_reader_give(s, from);

@@ -23,8 +23,8 @@ enum {
     SLICE_BUSY_NS = 300000,    /* and while transactions wait */
     VACUUM_LEAST_PAGES = 1024, /* so much free space is left for use */
     VACUUM_SHARE = 4,          /* space is given back when a page in so many is free */
-    DRAIN_NS = 5000000,        /* how long reads may wait for others to end, the longer the log */
-    DRAIN_TIMES = 20,          /* and so many times that at most */
+    DRAIN_NS = 5000000,        /* how long reads and commits may wait for reads to end: this ... */
+    DRAIN_TIMES = 20,          /* ... times the square of how often the log is too long, at most */
     RETRY_MS = 1000,           /* after a failure */
     SETTLE_MS = 1000,          /* without commits: the write-ahead log is emptied */
 };
@@ -202,16 +202,23 @@ static bool copy_rest(struct sqlite_store *s, int mode, int *ret_frames)
     return frames >= 0 && frames == copied;
 }
 
+/* With no read under way: those that begin afterwards do not need the log, so it can start anew. */
+static void copy_alone(struct sqlite_store *s)
+{
+    int frames;
+    s->wal_copied = copy_rest(s, SQLITE_CHECKPOINT_PASSIVE, &frames);
+}
+
 /* When nothing else is going on, the log is emptied. When it has grown although it was copied,
  * because there always was some read that had begun before, those are waited for. */
 static void checkpoint_rest(struct sqlite_store *s, bool settled)
 {
     int mode = settled ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, frames;
     s->wal_copied = copy_rest(s, mode, &frames);
-    if (!settled && s->wal_frames > SQ_WAL_FRAMES * 3 / 2) {
+    if (!settled && s->wal_frames > SQ_WAL_FRAMES * 3 / 2 && !atomic_load(&s->copies)) {
         uint64_t times = (uint64_t)s->wal_frames / SQ_WAL_FRAMES;
-        sqlite_reader_drain(s, DRAIN_NS * (times < DRAIN_TIMES ? times : DRAIN_TIMES));
-        s->wal_copied = s->wal_copied || copy_rest(s, mode, &frames);
+        times = times < DRAIN_TIMES ? times : DRAIN_TIMES;
+        sqlite_reader_drain(s, DRAIN_NS * times * times, copy_alone);
     }
     if (s->wal_copied && frames == 0) {
         s->wal_frames = 0;

@@ -207,6 +207,7 @@ struct sqlite_store {
     _Atomic(struct sqlite_conn *) readers[SQ_READERS];
     _Atomic size_t n_readers; /* open, idle or not */
     _Atomic bool paused;      /* reads wait; changed under pause_lock */
+    _Atomic int copies;       /* of the whole store, being made: reads for which nothing waits */
     pthread_mutex_t pause_lock;
     pthread_cond_t pause_over;
     store_commit_fn *on_commit;
@@ -260,9 +261,10 @@ bool sqlite_index_ready(struct store *st, struct str name);
 /* A read connection, and giving it back. */
 int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err);
 void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c);
-/* Has new reads wait until those under way have ended, or for so long. False: some have not ended.
- */
-bool sqlite_reader_drain(struct sqlite_store *s, uint64_t most_ns);
+/* Has new reads wait until those under way have ended, and while alone runs then; at most for so long. False:
+ * some have not ended. */
+bool sqlite_reader_drain(struct sqlite_store *s, uint64_t most_ns,
+                         void (*alone)(struct sqlite_store *s));
 /* Gives back the memory of idle readers, and closes those not used since the last time. */
 void sqlite_reader_shrink(struct sqlite_store *s);
 /* The revision of the newest change under the prefix, where that is after rev, else 0. Negative:

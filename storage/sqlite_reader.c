@@ -148,7 +148,8 @@ void sqlite_reader_shrink(struct sqlite_store *s)
     }
 }
 
-bool sqlite_reader_drain(struct sqlite_store *s, uint64_t most_ns)
+bool sqlite_reader_drain(struct sqlite_store *s, uint64_t most_ns,
+                         void (*alone)(struct sqlite_store *s))
 {
     struct sqlite_conn *held[SQ_READERS];
     size_t n = 0;
@@ -166,6 +167,9 @@ bool sqlite_reader_drain(struct sqlite_store *s, uint64_t most_ns)
         if (!drained) {
             usleep(20);
         }
+    }
+    if (drained) {
+        alone(s);
     }
     while (n) {
         sqlite_reader_give(s, held[--n]);
