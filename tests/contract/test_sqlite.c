@@ -302,7 +302,8 @@ static void dropped_terms_are_swept(void **state)
     sqlite3_close(db);
 }
 
-static const struct engine sqlite_engine = {.name = "sqlite", .open = store_open_sqlite, .durable = true};
+static const struct engine sqlite_engine = {
+    .name = "sqlite", .open = store_open_sqlite, .durable = true};
 
 static int setup(void **state)
 {
