@@ -99,13 +99,19 @@ static bool list_equal(yyjson_mut_val *a, yyjson_mut_val *b)
     return true;
 }
 
-/* Both in the order of their keys; for objects whose order differs much. */
-static bool object_equal_sorted(yyjson_mut_val *a, yyjson_mut_val *b, size_t n)
+static int compare_key(const void *key, const void *item)
 {
-    AUTO_FREE yyjson_mut_val **x = json_sorted_keys(a);
-    AUTO_FREE yyjson_mut_val **y = json_sorted_keys(b);
-    for (size_t i = 0; i < n; i++) {
-        if (!text_equal(x[i], y[i]) || !json_equal(x[i]->next, y[i]->next)) {
+    return str_cmp(json_str(key), json_str(*(yyjson_mut_val *const *)item));
+}
+
+/* Looks up each of `left` members of one object, from x on, in b, of n members; for objects whose order differs much. What is
+ * compared already is not compared again: with nested objects that would double at each level. */
+static bool members_equal(yyjson_mut_val *x, size_t left, yyjson_mut_val *b, size_t n)
+{
+    AUTO_FREE yyjson_mut_val **keys = json_sorted_keys(b);
+    for (; left; left--, x = x->next->next) {
+        yyjson_mut_val **y = bsearch(x, keys, n, sizeof(yyjson_mut_val *), compare_key);
+        if (!y || !json_equal(x->next, (*y)->next)) {
             return false;
         }
     }
@@ -130,7 +136,7 @@ static bool object_equal(yyjson_mut_val *a, yyjson_mut_val *b)
         do {
             y = y->next->next;
             if (steps-- == 0) {
-                return object_equal_sorted(a, b, n);
+                return members_equal(x, n - i, b, n);
             }
         } while (!text_equal(x, y) && y != start);
         if (!text_equal(x, y) || !json_equal(x->next, y->next)) {

@@ -136,17 +136,22 @@ static bool is_filled_obj(yyjson_mut_val *v)
     return unsafe_yyjson_is_obj(v) && unsafe_yyjson_get_len(v);
 }
 
-/* Moves the members of `from` behind those of `to`; of repeated ones the last value stays, and nothing is reported. */
-static void merge_into(struct reader *r, yyjson_mut_val *to, yyjson_mut_val *from)
+/* Moves the members of `from` behind those of `to`, which is to be settled when all have come. */
+static void append_members(yyjson_mut_val *to, yyjson_mut_val *from)
 {
     yyjson_mut_val *last_to = to->uni.ptr, *last_from = from->uni.ptr, *first_to = last_to->next->next;
-    struct find *finds = r->finds;
     last_to->next->next = last_from->next->next;
     last_from->next->next = first_to;
     to->uni.ptr = last_from;
     unsafe_yyjson_set_len(to, unsafe_yyjson_get_len(to) + unsafe_yyjson_get_len(from));
+}
+
+/* Settles an object merged of several; nothing is reported. */
+static void settle_merged(struct reader *r, yyjson_mut_val *obj)
+{
+    struct find *finds = r->finds;
     r->finds = NULL;
-    settle_duplicates(r, to);
+    settle_duplicates(r, obj);
     r->finds = finds;
 }
 
@@ -155,6 +160,7 @@ static void drop_repeated(struct reader *r, yyjson_mut_val *obj, size_t n, const
 {
     AUTO_FREE yyjson_mut_val **keys = alloc_bytes(n * sizeof(*keys));
     AUTO_FREE yyjson_mut_val **vals = alloc_bytes(n * sizeof(*vals));
+    AUTO_FREE bool *merged = alloc_zero(n);
     yyjson_mut_val *key = ((yyjson_mut_val *)obj->uni.ptr)->next->next;
     for (size_t i = 0; i < n; i++, key = key->next->next) {
         keys[i] = key;
@@ -163,8 +169,10 @@ static void drop_repeated(struct reader *r, yyjson_mut_val *obj, size_t n, const
             report(r, key);
             if (!r->merge || !is_filled_obj(vals[first[i]]) || !unsafe_yyjson_is_obj(vals[i])) {
                 vals[first[i]] = vals[i];
+                merged[first[i]] = false;
             } else if (is_filled_obj(vals[i])) {
-                merge_into(r, vals[first[i]], vals[i]);
+                append_members(vals[first[i]], vals[i]);
+                merged[first[i]] = true;
             }
             keys[i] = NULL;
         }
@@ -172,6 +180,9 @@ static void drop_repeated(struct reader *r, yyjson_mut_val *obj, size_t n, const
     yyjson_mut_val *last = keys[0]; /* the first key always stays */
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
+        if (merged[i]) {
+            settle_merged(r, vals[i]);
+        }
         if (keys[i]) {
             last->next->next = keys[i];
             keys[i]->next = vals[i];

@@ -260,6 +260,59 @@ static void assert_paths(const struct json_duplicates *dup, const char *want)
 }
 
 /* Go decodes a repeated map of a typed object into one map. */
+/* Objects in objects whose members stand the other way round: each is compared once, not twice at each level. */
+static void test_equal_in_any_order(void **state)
+{
+    enum { LEVELS = 60, MEMBERS = 24 };
+    AUTO(buf_finish) struct buf up = {0}, down = {0};
+    (void)state;
+    for (int i = 0; i < LEVELS; i++) {
+        buf_addz(&up, "{\"deep\":");
+        buf_addz(&down, "{");
+        for (int m = MEMBERS; m > 0; m--) {
+            buf_printf(&down, "\"m%d\":%d,", m, m);
+        }
+        buf_addz(&down, "\"deep\":");
+    }
+    buf_addz(&up, "1");
+    buf_addz(&down, "1");
+    for (int i = 0; i < LEVELS; i++) {
+        for (int m = 1; m <= MEMBERS; m++) {
+            buf_printf(&up, ",\"m%d\":%d", m, m);
+        }
+        buf_addz(&up, "}");
+        buf_addz(&down, "}");
+    }
+    buf_addc(&up, 0);
+    buf_addc(&down, 0);
+    yyjson_mut_val *a = parse(up.ptr), *b = parse(down.ptr);
+    assert_true(json_equal(a, b));
+    assert_true(json_equal(b, a));
+    json_set_int(json_doc(&arena), a, "m7", 8);
+    assert_false(json_equal(a, b));
+    assert_false(json_equal(b, a));
+}
+
+/* A key that stands again and again, each time with another member, costs no more than as many members. */
+static void test_many_merged(void **state)
+{
+    enum { TIMES = 60000 };
+    AUTO(buf_finish) struct buf b = {0};
+    struct json_duplicates dup = {.merge = true};
+    yyjson_mut_doc *d = NULL;
+    (void)state;
+    for (int i = 0; i < TIMES; i++) {
+        buf_printf(&b, "%s\"a\":{\"k%d\":{\"n\":%d}}", i ? "," : "{", i % (TIMES / 2), i);
+    }
+    buf_addc(&b, '}');
+    uint64_t begun = clock_mono_ns();
+    assert_int_equal(json_read(&arena, buf_str(&b), &d, &dup, NULL), 0);
+    assert_true(clock_mono_ns() - begun < 20000000000u);
+    assert_int_equal(json_size(d->root), 1);
+    assert_int_equal(json_size(json_get(d->root, "a")), TIMES / 2);
+    assert_int_equal(json_get_int(json_path(d->root, "a", "k7", NULL), "n", 0), TIMES / 2 + 7);
+}
+
 static void test_duplicates_merged(void **state)
 {
     (void)state;
@@ -517,6 +570,8 @@ int main(void)
         T(test_depth),
         T(test_depth_of_trees),
         T(test_duplicates),
+        T(test_equal_in_any_order),
+        T(test_many_merged),
         T(test_duplicates_merged),
         T(test_many_keys),
         T(test_duplicates_are_capped),
