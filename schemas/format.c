@@ -21,7 +21,7 @@ static bool scan(struct str s, const char *pattern)
         }
         if (!more || (*pattern == '#'   ? !isdigit(c)
                       : *pattern == 'x' ? !isxdigit(c)
-                      : *pattern == 'v' ? !strchr("89abAB", c)
+                      : *pattern == 'v' ? !memchr("89abAB", c, 6)
                                         : c != (unsigned char)*pattern)) {
             return false;
         }

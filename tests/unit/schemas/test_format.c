@@ -118,8 +118,17 @@ static void test_names(void **state)
     assert_int_equal(format_parse(STR("int32")), FORMAT_NONE); /* not of strings */
 }
 
+/* A NUL is no digit of any kind. */
+static void test_nul(void **state)
+{
+    (void)state;
+    assert_false(format_matches(FORMAT_UUID4, STR("123e4567-e89b-42d3-\0""456-426614174000")));
+    assert_false(format_matches(FORMAT_UUID5, STR("123e4567-e89b-52d3-\0""456-426614174000")));
+    assert_false(format_matches(FORMAT_UUID4, STR("123e4567-e89b-42d3-a456-42661417400\0")));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_formats), TEST(test_names)};
+    const struct CMUnitTest tests[] = {TEST(test_formats), TEST(test_names), TEST(test_nul)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
