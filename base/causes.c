@@ -85,16 +85,20 @@ static void put_value(struct buf *b, const yyjson_mut_val *v)
     }
 }
 
+/* Whether nothing more is kept; counts what is left out, which is not even put into words. */
+static bool is_full(struct causes *c)
+{
+    bool full = c->n >= (c->max ? c->max : LIMIT_CAUSES) || c->bytes > LIMIT_CAUSES_BYTES;
+    c->dropped += full;
+    return full;
+}
+
 /* Takes what was put together in *b; detail may be NULL. */
 static void add(struct causes *c, enum cause_type type, const struct path *at, struct buf *b,
                 const char *detail, va_list ap) __attribute__((format(printf, 5, 0)));
 static void add(struct causes *c, enum cause_type type, const struct path *at, struct buf *b,
                 const char *detail, va_list ap)
 {
-    if (c->n >= (c->max ? c->max : LIMIT_CAUSES) || c->bytes > LIMIT_CAUSES_BYTES) {
-        c->dropped++;
-        return;
-    }
     if (c->n == c->cap) {
         size_t cap = c->cap ? c->cap * 2 : 4;
         struct cause_item *items = arena_alloc(c->arena, cap * sizeof(*items));
@@ -122,6 +126,9 @@ void causes_add(struct causes *c, enum cause_type type, const struct path *at,
                 yyjson_mut_val *value, const char *detail, ...)
 {
     AUTO(buf_finish) struct buf b = {0};
+    if (is_full(c)) {
+        return;
+    }
     buf_addz(&b, types[type].words);
     if (value && types[type].with_value) {
         buf_addz(&b, ": ");
@@ -137,6 +144,9 @@ void causes_add_text(struct causes *c, enum cause_type type, const struct path *
                      struct str value, const char *detail, ...)
 {
     AUTO(buf_finish) struct buf b = {0};
+    if (is_full(c)) {
+        return;
+    }
     buf_addz(&b, types[type].words);
     if (value.ptr && types[type].with_value) {
         buf_addz(&b, ": ");

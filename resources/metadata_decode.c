@@ -278,20 +278,7 @@ static size_t find_member(const struct level *l, struct str name)
 
 static void report_unknown(struct decoder *dc, const struct level *l, struct str name)
 {
-    struct schema_unknown *u = dc->unknown;
-    if (!u) {
-        return;
-    }
-    if (u->n == u->cap) {
-        size_t cap = u->cap ? u->cap * 2 : 8;
-        struct str *paths = arena_alloc(u->arena, cap * sizeof(*paths));
-        if (u->n) {
-            memcpy(paths, u->paths, u->n * sizeof(*paths));
-        }
-        u->paths = paths;
-        u->cap = cap;
-    }
-    u->paths[u->n++] = path_text(PATH_FIELD(l->at, name), u->arena);
+    schema_unknown_add(dc->unknown, PATH_FIELD(l->at, name));
 }
 
 /* Links the members kept back into obj, in the struct's order. */

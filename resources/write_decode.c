@@ -237,20 +237,6 @@ static int compare_paths(const void *a, const void *b)
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-static void add_unknown(struct schema_unknown *u, struct str path)
-{
-    if (u->n == u->cap) {
-        size_t cap = u->cap ? u->cap * 2 : 8;
-        struct str *paths = arena_alloc(u->arena, cap * sizeof(*paths));
-        if (u->n) {
-            memcpy(paths, u->paths, u->n * sizeof(*paths));
-        }
-        u->paths = paths;
-        u->cap = cap;
-    }
-    u->paths[u->n++] = arena_str(u->arena, path);
-}
-
 /* Removes what no schema knows; the paths below the metadata are given sorted for custom resources.
  */
 static void prune(struct decoding *d)
@@ -265,9 +251,7 @@ static void prune(struct decoding *d)
             if (str_is(key, "apiVersion") || str_is(key, "kind") || str_is(key, "metadata")) {
                 continue;
             }
-            if (u) {
-                add_unknown(u, key);
-            }
+            schema_unknown_add(u, PATH_FIELD(NULL, key));
             json_iter_remove(&it);
         }
     }

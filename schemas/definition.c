@@ -195,7 +195,7 @@ static void prune_fields(yyjson_mut_val *v, const struct keyword *(*find)(struct
     while (it.container && json_next(&it)) {
         const struct keyword *k = find(val_str(it.key));
         if (!k) {
-            unknown_add(u, PATH_FIELD(at, val_str(it.key)));
+            schema_unknown_add(u, PATH_FIELD(at, val_str(it.key)));
         }
         if (!k || keyword_is_zero(k, it.val)) {
             json_iter_remove(&it);

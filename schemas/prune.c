@@ -7,15 +7,16 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "schemas/schema_priv.h"
 
 struct prune {
     struct schema_unknown *unknown; /* NULL: nobody asks */
 };
 
-void unknown_add(struct schema_unknown *u, const struct path *at)
+void schema_unknown_add(struct schema_unknown *u, const struct path *at)
 {
-    if (!u) {
+    if (!u || u->n >= LIMIT_UNKNOWN_FIELDS || u->bytes > LIMIT_UNKNOWN_BYTES) {
         return;
     }
     if (u->n == u->cap) {
@@ -27,7 +28,8 @@ void unknown_add(struct schema_unknown *u, const struct path *at)
         u->paths = paths;
         u->cap = cap;
     }
-    u->paths[u->n++] = path_text(at, u->arena);
+    u->paths[u->n] = path_text(at, u->arena);
+    u->bytes += u->paths[u->n++].len;
 }
 
 static void prune(struct prune *p, const struct schema_node *n, yyjson_mut_val *v, bool meta,
@@ -44,7 +46,7 @@ static void prune_unknown(struct prune *p, yyjson_mut_val *v, const struct path 
     } else if (yyjson_mut_is_obj(v)) {
         struct json_iter it = json_iter(p->unknown ? v : NULL);
         while (json_next(&it)) {
-            unknown_add(p->unknown, PATH_FIELD(at, val_str(it.key)));
+            schema_unknown_add(p->unknown, PATH_FIELD(at, val_str(it.key)));
         }
         yyjson_mut_obj_clear(v);
     }
@@ -71,7 +73,7 @@ static void prune_members(struct prune *p, const struct schema_node *n, yyjson_m
             prune_unknown(p, val, PATH_FIELD(at, name));
         } else if (!keep) {
             if (at || !name_is_meta(name)) {
-                unknown_add(p->unknown, PATH_FIELD(at, name));
+                schema_unknown_add(p->unknown, PATH_FIELD(at, name));
             }
             yyjson_mut_obj_iter_remove(&it);
         }

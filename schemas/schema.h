@@ -51,12 +51,15 @@ void schema_prune_definition(yyjson_mut_doc *d, yyjson_mut_val *root, const stru
 
 /* ---- objects ---- */
 
-/* Paths of fields the schema does not know, for fieldValidation: "spec.foo", "spec.list[0].bar". */
+/* Paths of fields the schema does not know, for fieldValidation: "spec.foo", "spec.list[0].bar". At most LIMIT_UNKNOWN_FIELDS, with
+ * about LIMIT_UNKNOWN_BYTES of text; further ones are left out. */
 struct schema_unknown {
     struct arena *arena;
     struct str *paths;
-    size_t n, cap;
+    size_t n, cap, bytes;
 };
+/* Adds a path; u may be NULL. */
+void schema_unknown_add(struct schema_unknown *u, const struct path *at);
 
 /* Removes fields the schema does not know, at any depth; apiVersion, kind and metadata of the root and of embedded resources
  * stay. A metadata of an embedded resource keeps its ObjectMeta fields. unknown: where to report them; may be NULL. */

@@ -128,10 +128,8 @@ extern const struct schema_node schema_node_string;
 static inline const struct schema_prop *prop_find(const struct schema_node *n, struct str name,
                                                   uint32_t *hint)
 {
-    const struct schema_prop *p = n->props + *hint;
-    if (*hint < n->n_props && str_eq(p->name, name)) {
-        ++*hint;
-        return p;
+    if (*hint < n->n_props && str_eq(n->props[*hint].name, name)) {
+        return &n->props[(*hint)++];
     }
     uint32_t low = 0, high = n->n_props;
     while (low < high) {
@@ -219,7 +217,6 @@ bool node_validate(const struct schema_node *n, yyjson_mut_val *v, yyjson_mut_va
 /* Prunes v as the value at n; as_resource: apiVersion, kind and metadata of v are implied. */
 void node_prune(const struct schema_node *n, yyjson_mut_val *v, bool as_resource,
                 struct schema_unknown *unknown);
-void unknown_add(struct schema_unknown *u, const struct path *at);
 
 /* ---- decode.c ---- */
 /* Whether v decodes into the Go type at n; if not, what Go says about it. `type` is the type's name

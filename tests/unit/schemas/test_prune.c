@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pruning: what goes, what stays, and how unknown fields are named. */
+#include "base/limits.h"
 #include "tests/unit/schemas/support.h"
 
 static const struct {
@@ -108,8 +109,35 @@ static void test_deep(void **state)
     schema_unref(s);
 }
 
+/* Many unknown fields under a long name: only so much is told, and all of them go. */
+static void test_told(void **state)
+{
+    enum { FIELDS = 3000, NAME = 4096 };
+    struct schema *s = create_props("'m':{'type':'object','additionalProperties':{'type':'object'}}");
+    yyjson_mut_doc *d = json_doc(&arena);
+    yyjson_mut_val *root = yyjson_mut_obj(d);
+    struct schema_unknown u = {.arena = &arena};
+    (void)state;
+    for (int wide = 0; wide < 2; wide++) {
+        char *name = arena_zero(&arena, NAME + 1);
+        memset(name, 'k', wide ? 1 : NAME);
+        yyjson_mut_val *in = json_ensure_obj(d, json_ensure_obj(d, root, "m"), name);
+        for (int i = 0; i < FIELDS; i++) {
+            json_set_int(d, in, arena_printf(&arena, "f%d", i), i);
+        }
+        u.n = u.bytes = 0;
+        size_t before = arena.total;
+        schema_prune(s, root, &u);
+        assert_int_equal(json_size(in), 0);
+        assert_true(u.n > 0 && u.n <= LIMIT_UNKNOWN_FIELDS && u.bytes <= LIMIT_UNKNOWN_BYTES + 2 * NAME);
+        assert_true(!wide || u.n == LIMIT_UNKNOWN_FIELDS);
+        assert_true(arena.total - before < 4 * LIMIT_UNKNOWN_BYTES);
+    }
+    schema_unref(s);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_prune), TEST(test_order), TEST(test_deep)};
+    const struct CMUnitTest tests[] = {TEST(test_prune), TEST(test_order), TEST(test_deep), TEST(test_told)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
