@@ -167,15 +167,18 @@ static int remove_at(struct patcher *p, const struct place *at)
     return rc;
 }
 
-/* About how long the value is as JSON. */
-static int64_t size_of(yyjson_mut_val *v)
+/* About how long the value is as JSON; more than any object may be where it nests deeper than `levels`. */
+static int64_t size_of(yyjson_mut_val *v, int levels)
 {
     int64_t n = 2;
     if (!yyjson_mut_is_ctn(v)) {
         return yyjson_mut_is_str(v) ? n + (int64_t)yyjson_mut_get_len(v) : 4;
     }
-    for (struct json_iter it = json_iter(v); json_next(&it);) {
-        n += size_of(it.val) + (it.key ? (int64_t)yyjson_mut_get_len(it.key) + 4 : 1);
+    if (!levels) {
+        return (int64_t)LIMIT_OBJECT_BYTES + 1;
+    }
+    for (struct json_iter it = json_iter(v); n <= LIMIT_OBJECT_BYTES && json_next(&it);) {
+        n += size_of(it.val, levels - 1) + (it.key ? (int64_t)yyjson_mut_get_len(it.key) + 4 : 1);
     }
     return n;
 }
@@ -250,7 +253,7 @@ static int op_copy(struct patcher *p, const yyjson_mut_val *op, struct str path)
     if (rc) {
         return rc;
     }
-    p->copied += v ? size_of(v) : 4;
+    p->copied += v ? size_of(v, LIMIT_DEPTH) : 4;
     if (p->copied > LIMIT_OBJECT_BYTES) {
         return FAILED;
     }

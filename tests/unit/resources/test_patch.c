@@ -2,6 +2,7 @@
 /* JSON Patch and merge patch. */
 #include "resources/patch.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "fixture.h"
@@ -204,6 +205,37 @@ static void test_json_budget(void **state)
     assert_true(clock_mono_ms() - start < 5000);
 }
 
+/* Moves can pile up what is far deeper than any object may be; copying it fails before the stack does. */
+static void test_json_deep(void **state)
+{
+    enum { MOVES = 1200, LEVELS = 150 };
+    AUTO(buf_finish) struct buf b = {0}, nest = {0}, path = {0};
+    (void)state;
+    for (int i = 0; i < LEVELS; i++) {
+        buf_addz(&nest, "{\"x\":");
+        buf_addz(&path, "/x");
+    }
+    buf_addz(&nest, "{}");
+    for (int i = 0; i < LEVELS; i++) {
+        buf_addc(&nest, '}');
+    }
+    buf_addz(&b, "[{\"op\":\"add\",\"path\":\"/a\",\"value\":{}}");
+    for (int i = 0; i < MOVES; i++) {
+        buf_printf(&b, ",{\"op\":\"add\",\"path\":\"/b\",\"value\":%.*s}", STR_FMT(buf_str(&nest)));
+        buf_printf(&b, ",{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/b%.*s/x\"}", STR_FMT(buf_str(&path)));
+        buf_addz(&b, ",{\"op\":\"move\",\"from\":\"/b\",\"path\":\"/a\"}");
+    }
+    buf_addz(&b, ",{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/c\"},{\"op\":\"remove\",\"path\":\"/a\"}]");
+    buf_addc(&b, 0);
+    assert_true(b.len < LIMIT_BODY_BYTES);
+    yyjson_mut_doc *d = tree(&arena, "{}"), *p = tree(&arena, b.ptr);
+    yyjson_mut_val *result = NULL;
+    struct err err = {0};
+    assert_int_equal(patch_json(d, d->root, p->root, &result, &err), ERR_INVALID);
+    assert_null(result);
+    err_finish(&err);
+}
+
 static void test_merge(void **state)
 {
     (void)state;
@@ -266,7 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_json),        T(test_json_refusals), T(test_json_limits),
-        T(test_json_budget), T(test_merge),         T(test_merge_large),
+        T(test_json_budget), T(test_json_deep), T(test_merge),         T(test_merge_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
