@@ -16,6 +16,7 @@
 struct found {
     yyjson_mut_val **items;
     size_t n, cap;
+    size_t *left; /* how many more may be found on the whole way */
 };
 
 static void found_finish(struct found *f)
@@ -23,12 +24,13 @@ static void found_finish(struct found *f)
     free(f->items);
 }
 
-/* False when there are too many: paths with unions and ".." can multiply. */
+/* False when there are too many: paths with unions, filters and ".." can multiply. */
 static bool add(struct found *f, yyjson_mut_val *v)
 {
-    if (f->n == LIMIT_JSONPATH_VALUES) {
+    if (!*f->left) {
         return false;
     }
+    --*f->left;
     if (f->n == f->cap) {
         f->cap = f->cap ? f->cap * 2 : 8;
         f->items = alloc_resize(f->items, f->cap * sizeof(*f->items));
@@ -138,7 +140,7 @@ static bool step_slice(const struct step *s, const struct found *in, struct foun
 static bool step_union(const struct step *s, const struct found *in, struct found *out)
 {
     for (const struct jsonpath *p = s->parts; p; p = p->also) {
-        AUTO(found_finish) struct found part = {0};
+        AUTO(found_finish) struct found part = {.left = in->left};
         if (!walk(p, in, &part)) {
             return false;
         }
@@ -197,10 +199,10 @@ static bool compares(enum compare c, yyjson_mut_val *a, yyjson_mut_val *b, bool 
 }
 
 /* 1: the item passes; 0: it does not; -1: the path fails. */
-static int passes(const struct step *s, yyjson_mut_val *item)
+static int passes(const struct step *s, yyjson_mut_val *item, size_t *budget)
 {
-    AUTO(found_finish) struct found left = {0}, right = {0};
-    const struct found self = {&item, 1, 1};
+    AUTO(found_finish) struct found left = {.left = budget}, right = {.left = budget};
+    const struct found self = {&item, 1, 1, budget};
     bool ok = walk(s->left, &self, &left), fits;
     if (s->compare == COMPARE_EXISTS) {
         return ok && left.n > 0;
@@ -228,7 +230,7 @@ static bool step_filter(const struct step *s, const struct found *in, struct fou
             return false;
         }
         for (struct json_iter it = json_iter(in->items[i]); json_next(&it);) {
-            int r = passes(s, it.val);
+            int r = passes(s, it.val, in->left);
             if (r < 0 || (r && !add(out, it.val))) {
                 return false;
             }
@@ -262,14 +264,14 @@ static bool take_step(const struct step *s, const struct found *in, struct found
 
 static bool walk(const struct jsonpath *p, const struct found *in, struct found *out)
 {
-    AUTO(found_finish) struct found now = {0};
+    AUTO(found_finish) struct found now = {.left = in->left};
     for (size_t i = 0; i < in->n; i++) {
         if (!add(&now, in->items[i])) {
             return false;
         }
     }
     for (const struct step *s = p->first; s; s = s->next) {
-        AUTO(found_finish) struct found next = {0};
+        AUTO(found_finish) struct found next = {.left = in->left};
         if (!take_step(s, &now, &next)) {
             return false;
         }
@@ -302,9 +304,10 @@ void jsonpath_find(const struct jsonpath *p, const yyjson_mut_val *root, jsonpat
         }
         return;
     }
-    AUTO(found_finish) struct found out = {0};
+    size_t left = LIMIT_JSONPATH_VALUES;
+    AUTO(found_finish) struct found out = {.left = &left};
     yyjson_mut_val *self = tree_unconst(root);
-    const struct found in = {&self, 1, 1};
+    const struct found in = {&self, 1, 1, &left};
     if (!walk(p, &in, &out)) {
         return;
     }
