@@ -32,10 +32,20 @@ struct reader {
     size_t record; /* number of the present one, from 1 */
 };
 
+/* Room for a quoted field: the text up to the quote that closes it. */
+static size_t quoted_room(struct str s)
+{
+    size_t n = 0;
+    while (n < s.len && (s.ptr[n] != '"' || (n + 1 < s.len && s.ptr[n + 1] == '"'))) {
+        n += s.ptr[n] == '"' ? 2 : 1;
+    }
+    return n + 1;
+}
+
 /* Reads a quoted field; rest stands after the opening quote and then after the closing one. */
 static int read_quoted(struct reader *r, struct str *ret, struct err *err)
 {
-    char *out = arena_alloc(r->arena, r->rest.len + 1);
+    char *out = arena_alloc(r->arena, quoted_room(r->rest));
     size_t n = 0;
     while (r->rest.len) {
         char c = r->rest.ptr[0];

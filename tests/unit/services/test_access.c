@@ -61,6 +61,23 @@ static void test_bad_tokens(void **state)
     tokens_destroy(none);
 }
 
+/* Quoted fields by the ten thousand take room for themselves only, not each for what follows. */
+static void test_many_quotes(void **state)
+{
+    enum { RECORDS = 50000 };
+    AUTO(buf_finish) struct buf b = {0};
+    struct tokens *t = NULL;
+    (void)state;
+    for (int i = 0; i < RECORDS; i++) {
+        buf_printf(&b, "\"t\"\"%d\",\"u%d\",\"i\"\n", i, i);
+    }
+    assert_int_equal(tokens_parse(buf_str(&b), "f", &t, NULL), 0);
+    const struct user *u = tokens_find(t, STR("t\"49999"));
+    assert_non_null(u);
+    assert_true(str_is(u->name, "u49999"));
+    tokens_destroy(t);
+}
+
 /* ---- the service ---- */
 
 static int setup(void **state)
@@ -236,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_bad_tokens),
+        cmocka_unit_test(test_many_quotes),
         cmocka_unit_test_setup_teardown(test_authenticators, setup, teardown),
         cmocka_unit_test_setup_teardown(test_authorizer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_am_i, setup, teardown),
