@@ -63,7 +63,7 @@ static inline bool str_ends(struct str s, struct str suffix)
 static inline struct str str_skip(struct str s, size_t n)
 {
     n = n < s.len ? n : s.len;
-    return (struct str){s.ptr + n, s.len - n};
+    return (struct str){n ? s.ptr + n : s.ptr, s.len - n}; /* NULL plus 0 is not defined */
 }
 
 /* Cuts s at the first c: the part before it is returned, *ret_rest is what follows (STR_NULL when
