@@ -345,7 +345,9 @@ static int code_of(int rpc, struct str text, bool *ret_unsure)
     case RPC_INVALID_ARGUMENT:
         return ERR_TOO_LARGE; /* "request is too large", "too many operations in txn request" */
     case RPC_RESOURCE_EXHAUSTED:
-        return memmem(text.ptr, text.len, "space", 5) ? ERR_NO_SPACE : ERR_UNAVAILABLE;
+        return memmem(text.ptr, text.len, "space", 5)              ? ERR_NO_SPACE
+               : memmem(text.ptr, text.len, "larger than max", 15) ? ERR_TOO_LARGE
+                                                                   : ERR_UNAVAILABLE;
     case RPC_OUT_OF_RANGE:
         return ERR_EXPIRED;
     case RPC_PERMISSION_DENIED:

@@ -15,7 +15,8 @@
 enum {
     ETCD_ATTEMPT_MS = 5000, /* for one request */
     ETCD_SWEEP_MS = 100,    /* between two looks at what is open */
-    ETCD_NUDGE_MS = 100,    /* how long the watch may be behind what etcd said without an event */
+    ETCD_NUDGE_MS = 30,     /* how long the watch may be behind what etcd said without an event */
+    ETCD_BARRIER_MS = 2000, /* a barrier that is not seen is written again */
     ETCD_STALL_MS =
         4000, /* a write that the watch does not show for so long: the watch is begun anew */
     ETCD_BACK_OFF_MS = 2000, /* the longest wait between two attempts to watch */
@@ -99,7 +100,7 @@ struct etcd_store {
     int64_t fed, moved_ms; /* what the mirror was given, and when */
     uint64_t watch, generation;
     bool watching, barrier_sent;
-    int64_t back_off_ms, stalled_ms;
+    int64_t back_off_ms, stalled_ms, barrier_ms, barrier_rev;
     struct etcd_change *pending;   /* a revision of which more may come */
     struct difference *difference; /* being found or fed: etcd_load.c */
     pthread_t relister;

@@ -576,8 +576,20 @@ void etcd_sync(struct store *st, store_done_fn *done, void *arg)
 
 static void barrier_done(void *arg, const struct httpc_answer *a)
 {
-    (void)a;
-    ((struct etcd_store *)arg)->barrier_sent = false;
+    struct etcd_store *s = arg;
+    yyjson_doc *d = a->code || a->status != 200 ? NULL : yyjson_read(a->body.ptr, a->body.len, 0);
+    yyjson_val *root = yyjson_doc_get_root(d);
+    s->barrier_sent = false;
+    s->barrier_rev = root ? etcd_int(yyjson_obj_get(root, "header"), "revision") : s->barrier_rev;
+    yyjson_doc_free(d);
+}
+
+/* Not before the last one was seen, or may have been lost. */
+static bool barrier_due(const struct etcd_store *s)
+{
+    int64_t now = clock_mono_ms();
+    bool seen = s->barrier_rev <= s->fed || now - s->barrier_ms >= ETCD_BARRIER_MS;
+    return s->watching && !s->barrier_sent && seen && now - s->moved_ms >= ETCD_NUDGE_MS;
 }
 
 /* Etcd says nothing of revisions that changed nothing in the watched range, and what can be asked
@@ -593,8 +605,9 @@ static void nudge(void *arg)
     if (!behind) {
         return;
     }
-    if (s->watching && !s->barrier_sent && clock_mono_ms() - s->moved_ms >= ETCD_NUDGE_MS) {
+    if (barrier_due(s)) {
         s->barrier_sent = true;
+        s->barrier_ms = clock_mono_ms();
         etcd_post(s, "/v3/kv/put", buf_str(&s->barrier_put), ETCD_ATTEMPT_MS, barrier_done, s);
     }
     httpc_later(s->http, ETCD_NUDGE_MS, nudge, s);

@@ -280,6 +280,7 @@ static bool take_events(struct etcd_store *s, yyjson_val *result, yyjson_val *ev
 static bool take_created(struct etcd_store *s, int64_t rev)
 {
     s->watching = true;
+    s->moved_ms = clock_mono_ms();
     s->back_off_ms = 0;
     if (rev < s->fed) {
         etcd_trouble(s, ERR_CORRUPT,
