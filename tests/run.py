@@ -93,7 +93,42 @@ def stage_clients():
     return counted([sys.executable, "tests/clients/run.py"])
 
 
-STAGES = ["lint", "unit", "wiregen", "http", "conformance", "clients"]
+FUZZ_SECONDS = 2  # of mutation, a target
+
+
+def stage_fuzz():
+    """Replays the corpora and mutates each for a moment; always by the same seed, unless CORACLE_FUZZ_SEED names another."""
+    build("asan")
+    seed, folder = os.environ.get("CORACLE_FUZZ_SEED", "1"), "build/asan"
+    names = sorted(n[5:-2] for n in os.listdir(os.path.join(HERE, "fuzz")) if n.startswith("fuzz_") and n.endswith(".c"))
+    failed, waiting, running = 0, list(names), []
+    while waiting or running:
+        while waiting and len(running) < 2:
+            running.append(fuzz_one(waiting.pop(0), seed, folder))
+        name, p = running.pop(0)
+        try:
+            out, _ = p.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            out, _ = p.communicate()
+        if p.returncode:
+            failed += 1
+            print("%s failed (code %d)\n%s" % (name, p.returncode, out[-4000:]))
+        else:
+            print(out.strip().splitlines()[-1])
+    return len(names) - failed, failed, 0
+
+
+def fuzz_one(name, seed, folder):
+    command = ["%s/fuzz_%s" % (folder, name), "-t", str(FUZZ_SECONDS), "-s", seed, "-o", folder, "tests/fuzz/corpus/" + name]
+    words = "tests/fuzz/dict/%s.dict" % name
+    if os.path.exists(os.path.join(ROOT, words)):
+        command[1:1] = ["-x", words]
+    env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1")
+    return name, subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env)
+
+
+STAGES = ["lint", "unit", "fuzz", "wiregen", "http", "conformance", "clients"]
 
 
 def main():
