@@ -15,14 +15,14 @@
  * counts whole threads, so what is new since the last look may be a little older than the read. */
 static bool waited(void)
 {
-    static _Thread_local long before;
+    static _Thread_local long before = -1;
     struct rusage u;
     if (getrusage(RUSAGE_THREAD, &u)) {
         return false;
     }
     long now = u.ru_majflt + u.ru_inblock, then = before;
     before = now;
-    return now != then;
+    return then >= 0 && now != then;
 }
 
 uint64_t engine_wait_begin(void)
