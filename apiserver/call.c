@@ -10,6 +10,7 @@
 #include "apiserver/call_priv.h"
 #include "apiserver/loop.h"
 #include "apiserver/negotiate.h"
+#include "apiserver/series.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -19,7 +20,15 @@
 #include "base/yaml.h"
 #include "resources/status.h"
 
-enum { OWN_HEADERS = 3, SLOW_NS = 1000000000, UUID_CHARS = 36, FIRST_CHUNK = 992 };
+enum {
+    OWN_HEADERS = 3,
+    SLOW_NS = 1000000000,
+    UUID_CHARS = 36,
+    AUDIT_CHARS = 64, /* of an Audit-ID that the client chose, as the reference */
+    FIRST_CHUNK = 992,
+    FIELDS = 12, /* of a log line */
+    PARTS = 4,
+};
 
 /* ---- life ---- */
 
@@ -81,96 +90,56 @@ void call_resume(struct call *c, void (*fn)(struct call *c))
     }
 }
 
-/* ---- counting ---- */
+/* ---- the log ---- */
 
-static uint64_t mix(uint64_t h, struct str s)
+/* Where the time of an operation went, by the marks it has: the rest is waiting for threads. */
+static size_t put_parts(const struct call *c, uint64_t now, struct log_field f[PARTS])
 {
-    for (size_t i = 0; i < s.len; i++) {
-        h = (h ^ (unsigned char)s.ptr[i]) * 0x100000001b3u;
+    const struct op_times *t = &c->op->times;
+    size_t n = 0;
+    if (t->begun_ns > c->begun_ns) {
+        f[n++] = LOG_D("decode_ms", (double)(t->begun_ns - c->begun_ns) / 1e6);
     }
-    return (h ^ 0xff) * 0x100000001b3u;
+    if (t->decide_ns) {
+        f[n++] = LOG_D("admission_ms", (double)t->decide_ns / 1e6);
+    }
+    if (t->store_ns) {
+        f[n++] = LOG_D("store_ms", (double)t->store_ns / 1e6);
+    }
+    if (t->done_ns && now > t->done_ns) {
+        f[n++] = LOG_D("encode_ms", (double)(now - t->done_ns) / 1e6);
+    }
+    return n;
 }
 
-static void fill_series(struct call *c, struct loop_series *s, struct str code)
+/* Neither bodies nor headers that could hold a secret. */
+static void log_line(struct call *c, uint64_t now)
 {
-    struct metrics *m = server_metrics(c->server);
-    const struct route *r = &c->route;
-    bool resource = r->kind == ROUTE_RESOURCE && c->op;
-    char verb[24];
-    size_t n = c->verb.len < sizeof(verb) ? c->verb.len : sizeof(verb);
-    for (size_t i = 0; i < n; i++) {
-        verb[i] = (char)(c->verb.ptr[i] >= 'a' && c->verb.ptr[i] <= 'z' ? c->verb.ptr[i] - 32
-                                                                        : c->verb.ptr[i]);
-    }
-    struct str scope = !resource     ? STR("")
-                       : r->name.len ? STR("resource")
-                       : r->ns.len   ? STR("namespace")
-                                     : STR("cluster");
-    const struct metric_label labels[] = {{"verb", str_make(verb, n)},
-                                          {"group", resource ? r->group : STR("")},
-                                          {"version", resource ? r->version : STR("")},
-                                          {"resource", resource ? r->resource : STR("")},
-                                          {"subresource", resource ? r->subresource : STR("")},
-                                          {"scope", scope},
-                                          {"code", code}};
-    s->total = metrics_series(m, METRIC_COUNTER, "apiserver_request_total",
-                              "Requests by verb, resource and HTTP code.", labels, 7, NULL, 0);
-    s->seconds = metrics_series(m, METRIC_HISTOGRAM, "apiserver_request_duration_seconds",
-                                "Time from a request's arrival to its answer.", labels, 6, NULL, 0);
-}
-
-/* Labels are taken from what exists only: no client makes series of its own. */
-static struct loop_series *series_of(struct call *c)
-{
-    char text[8];
-    struct str code = str_make(text, (size_t)snprintf(text, sizeof(text), "%d", c->status % 1000));
-    uint64_t h = mix(0xcbf29ce484222325u, c->verb);
-    if (c->route.kind == ROUTE_RESOURCE && c->op) {
-        h = mix(mix(mix(mix(h, c->route.group), c->route.version), c->route.resource),
-                c->route.subresource);
-        h = (h ^ (c->route.name.len ? 2u : c->route.ns.len ? 1u : 0u)) * 0x100000001b3u;
-    }
-    h = mix(h, code);
-    struct loop_series *s = &c->loop->series[h % LOOP_SERIES];
-    if (s->hash != h) {
-        s->hash = h;
-        fill_series(c, s, code);
-    }
-    return s;
-}
-
-static void count(struct call *c, uint64_t ns)
-{
-    if (!server_metrics(c->server)) {
-        return;
-    }
-    struct loop_series *s = series_of(c);
-    metric_add(s->total, 1);
-    if (!call_is_long(c)) {
-        metric_observe(s->seconds, (double)ns / 1e9);
-    }
-}
-
-static void log_line(struct call *c, uint64_t ns)
-{
-    bool loud = c->status >= 500 || (ns > SLOW_NS && !call_is_long(c));
-    enum log_level level = loud ? LOG_INFO : LOG_DEBUG;
+    uint64_t ns = now - c->begun_ns;
+    bool slow = ns > SLOW_NS && !call_is_long(c);
+    enum log_level level = slow ? LOG_WARN : c->status >= 500 ? LOG_INFO : LOG_DEBUG;
     if (!log_enabled(level)) {
         return;
     }
     struct str user = c->user ? c->user->name : STR("");
-    log_at(level, "request", LOG_S("method", c->http->method), LOG_S("path", c->http->path),
-           LOG_S("query", c->http->query), LOG_S("verb", c->verb), LOG_I("status", c->status),
-           LOG_D("ms", (double)ns / 1e6), LOG_I("bytes", c->bytes), LOG_S("user", user),
-           LOG_S("peer", c->http->peer), LOG_S("agent", http_header(c->http, "user-agent")),
-           LOG_S("error", c->error), );
+    struct log_field f[FIELDS + PARTS] = {
+        LOG_S("id", c->audit_id),      LOG_S("method", c->http->method),
+        LOG_S("path", c->http->path),  LOG_S("query", c->http->query),
+        LOG_S("verb", c->verb),        LOG_I("status", c->status),
+        LOG_D("ms", (double)ns / 1e6), LOG_I("bytes", c->bytes),
+        LOG_S("user", user),           LOG_S("peer", c->http->peer),
+        LOG_S("error", c->error),      LOG_S("agent", http_header(c->http, "user-agent")),
+    };
+    size_t n = FIELDS;
+    n += slow && c->op ? put_parts(c, now, f + n) : 0;
+    log_fields(level, slow ? "slow request" : "request", f, n);
 }
 
 void call_finish(struct call *c)
 {
-    uint64_t ns = clock_mono_ns() - c->begun_ns;
-    count(c, ns);
-    log_line(c, ns);
+    uint64_t now = clock_mono_ns();
+    series_count(c, now - c->begun_ns);
+    log_line(c, now);
     destroy(c);
 }
 
@@ -219,11 +188,16 @@ static bool has_header(const struct http_header *headers, size_t n, const char *
     return false;
 }
 
+/* The client's own, where it fits, or a new one. It is in the answer and in the log. */
 static struct str audit_id(struct call *c)
 {
+    struct str given = http_header(c->http, "audit-id");
+    if (given.len && given.len <= AUDIT_CHARS) {
+        return c->audit_id = given;
+    }
     char uuid[UUID_CHARS + 1];
     crypto_uuid(uuid);
-    return arena_str(&c->arena, str_make(uuid, UUID_CHARS));
+    return c->audit_id = arena_str(&c->arena, str_make(uuid, UUID_CHARS));
 }
 
 struct http_header *call_headers(struct call *c, struct str content_type,
@@ -280,12 +254,23 @@ void call_answer_blob(struct call *c, int status, struct str content_type,
     call_finish(c);
 }
 
+static void count_rejected(struct call *c, int code)
+{
+    struct series_server *s = server_series(c->server);
+    if (code == ERR_TOO_MANY && c->http->body_state == HTTP_BODY_OK) {
+        series_rejected(s, REJECTED_QUEUE);
+    } else if (code == ERR_CLOSED) {
+        series_rejected(s, REJECTED_STOPPING);
+    }
+}
+
 void call_answer_err(struct call *c, struct err *err)
 {
     struct buf b = {0};
     struct str type = negotiate_error_type(c);
     struct http_header retry = {STR("retry-after"), STR_NULL};
     int status = status_code(err);
+    count_rejected(c, err->code);
     c->error = str_from(arena_strdup(&c->arena, err_message(err)));
     if (str_is(type, "application/yaml")) {
         yaml_write(&b, status_value(json_doc(&c->arena), err));
@@ -311,9 +296,20 @@ void call_answer_text(struct call *c, int status, const char *text)
     call_answer_headers(c, status, STR("text/plain; charset=utf-8"), nosniff, 1, &b);
 }
 
+/* q of a clause's parameters; none given is 1. */
+static double quality(struct str parameters)
+{
+    char text[8] = {0};
+    struct str v;
+    str_cut(parameters, '=', &v);
+    memcpy(text, v.ptr ? v.ptr : "", v.len < sizeof(text) - 1 ? v.len : sizeof(text) - 1);
+    return v.len ? strtod(text, NULL) : 1;
+}
+
 bool call_accepts_gzip(const struct call *c)
 {
     struct str s = http_header(c->http, "accept-encoding");
+    double any = 0;
     while (s.len) {
         struct str q, coding, one = str_cut(s, ',', &s);
         coding = str_cut(one, ';', &q);
@@ -323,11 +319,12 @@ bool call_accepts_gzip(const struct call *c)
         while (coding.len && coding.ptr[coding.len - 1] == ' ') {
             coding.len--;
         }
-        if ((coding.len == 4 && strncasecmp(coding.ptr, "gzip", 4) == 0) || str_is(coding, "*")) {
-            struct str v;
-            str_cut(q, '=', &v);
-            return !v.len || strtod(v.ptr, NULL) > 0;
+        if (coding.len == 4 && strncasecmp(coding.ptr, "gzip", 4) == 0) {
+            return quality(q) > 0;
+        }
+        if (str_is(coding, "*")) {
+            any = quality(q);
         }
     }
-    return false;
+    return any > 0;
 }

@@ -66,6 +66,7 @@ struct call {
     size_t bytes;             /* of the answer */
     struct str *warnings;     /* texts of Warning headers */
     size_t n_warnings, cap_warnings;
+    struct str audit_id;      /* once there are headers of an answer */
     struct str error;         /* what went wrong, for the log; STR_NULL: nothing */
     void (*resume)(struct call *c); /* what call_resume posted */
     void *priv;

@@ -9,13 +9,7 @@
 #include "apiserver/call.h"
 #include "resources/watch.h"
 
-enum { LOOP_SERIES = 512 };
-
-/* The series of a kind of request, found again by a hash of its labels. */
-struct loop_series {
-    uint64_t hash;
-    struct metric *total, *seconds;
-};
+struct series_table; /* apiserver/series.h */
 
 /* The watches of a loop; rest_watch.c's own. */
 struct rest_watch;
@@ -26,6 +20,8 @@ struct loop_watches {
     size_t n_dirty, cap_dirty, at; /* at: the next of them */
     size_t n;
     uint64_t last_pass_ns;
+    _Atomic uint64_t woken_ns; /* by a commit no pass has been made for; 0: none */
+    uint64_t pass_ns;          /* when what the present pass serves was committed */
     int64_t next_end_ms; /* when the first of them ends */
     uint64_t next_pass_ns;     /* no pass before it */
     uint64_t pass_cost_ns;     /* CPU time of the present pass */
@@ -34,12 +30,22 @@ struct loop_watches {
     size_t n_gathered, cap_gathered;
 };
 
+/* What a loop says of itself, by its index; all NULL where nothing is counted. */
+struct loop_gauges {
+    struct metric *stall;    /* how late its tick ran */
+    struct metric *dispatch; /* from a commit's wake until all its watches were served */
+    struct metric *lag_seconds, *lag_revisions, *lagging;
+    uint64_t tick_ns; /* when the tick is due; 0: not yet begun */
+    unsigned ticks;
+};
+
 struct loop_state {
     struct server *server;
     struct http_loop *http;
     struct published_cache types;
     struct loop_watches watches;
-    struct loop_series series[LOOP_SERIES];
+    struct series_table *series;
+    struct loop_gauges gauges;
     _Atomic int reading, mutating, watching; /* calls in progress */
 };
 
@@ -56,5 +62,12 @@ void loop_watches_init(struct loop_state *l);
 void loop_watches_finish(struct loop_state *l);
 /* Ends all watches cleanly. */
 void loop_watches_stop(struct loop_state *l);
+/* How far the watches are behind. */
+struct loop_lag {
+    size_t lagging;    /* watches with something to read */
+    double seconds;    /* the longest that one has had something */
+    int64_t revisions; /* the farthest that one is from the present */
+};
+void loop_watches_lag(const struct loop_state *l, struct loop_lag *ret);
 
 #endif

@@ -15,6 +15,7 @@
 #include "apiserver/negotiate.h"
 #include "apiserver/options.h"
 #include "apiserver/rest.h"
+#include "apiserver/series.h"
 #include "apiserver/websocket.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -48,6 +49,8 @@ struct rest_watch {
     struct watcher *watcher;
     struct rest_watch *prev, *next;
     int64_t end_ms;
+    uint64_t more_ns; /* since when there is something to read; 0: there is nothing */
+    struct series_watch series;
     bool busy, more, ending, gone, dirty;
 };
 
@@ -84,6 +87,9 @@ static void finish(struct rest_watch *w)
     struct call *c = w->call;
     http_on_gone(c->http, NULL, NULL);
     unlink_watch(&c->loop->watches, w);
+    if (w->series.open) {
+        metric_add(w->series.open, -1);
+    }
     watch_close(w->watcher);
     call_finish(c);
 }
@@ -110,6 +116,9 @@ static void gather(void *arg, struct blob *line)
     }
     s->gathered[s->n_gathered++] = line;
     w->call->bytes += line->len;
+    if (w->series.sizes) {
+        metric_observe(w->series.sizes, (double)line->len);
+    }
 }
 
 static void catch_up(struct pool_task *t)
@@ -154,6 +163,10 @@ static bool pump_once(struct rest_watch *w)
     if (w->more) {
         state = watch_read(w->watcher, LIMIT_WATCH_GATHER_BYTES, gather, w);
         w->more = state == WATCH_MORE;
+        w->more_ns = state == WATCH_IDLE ? 0 : w->more_ns;
+        if (w->series.events && s->n_gathered) {
+            metric_add(w->series.events, (double)s->n_gathered);
+        }
     }
     if (state == WATCH_BEHIND && !w->ending) {
         start_catching_up(w);
@@ -260,6 +273,10 @@ static void run_slice(void *arg)
         s->at = s->n_dirty = 0;
         s->next_pass_ns = clock_mono_ns() + distance_ns(s->pass_cost_ns);
         s->pass_cost_ns = 0;
+        if (s->pass_ns && l->gauges.dispatch) {
+            metric_observe(l->gauges.dispatch, (double)(clock_mono_ns() - s->pass_ns) / 1e9);
+        }
+        s->pass_ns = 0;
         if (s->pass_again) {
             s->pass_again = false;
             want_pass(l);
@@ -293,6 +310,7 @@ static void mark(void *arg, struct watcher *watcher, void *watcher_arg)
     struct rest_watch *w = watcher_arg;
     (void)watcher;
     w->more = true;
+    w->more_ns = w->more_ns ? w->more_ns : l->watches.last_pass_ns;
     enqueue(l, w);
 }
 
@@ -305,6 +323,8 @@ static void run_pass(void *arg)
         return;
     }
     s->last_pass_ns = clock_mono_ns();
+    uint64_t woken = atomic_exchange_explicit(&s->woken_ns, 0, memory_order_relaxed);
+    s->pass_ns = s->pass_ns ? s->pass_ns : woken;
     uint64_t begun = cpu_ns();
     watch_group_ready(s->group, mark, l);
     s->pass_cost_ns += cpu_ns() - begun;
@@ -326,7 +346,27 @@ static void on_woken(void *arg)
 static void wake(void *arg)
 {
     struct loop_state *l = arg;
+    atomic_store_explicit(&l->watches.woken_ns, clock_mono_ns(), memory_order_relaxed);
     http_post(l->http, on_woken, l);
+}
+
+void loop_watches_lag(const struct loop_state *l, struct loop_lag *ret)
+{
+    const struct loop_watches *s = &l->watches;
+    int64_t present = watch_present(engine_watches(server_engine(l->server)));
+    uint64_t now = clock_mono_ns();
+    *ret = (struct loop_lag){0};
+    for (const struct rest_watch *w = s->first; w; w = w->next) {
+        if (!w->more_ns) {
+            continue;
+        }
+        double seconds = now > w->more_ns ? (double)(now - w->more_ns) / 1e9 : 0;
+        /* one that is busy is the pool's */
+        int64_t revisions = w->busy ? 0 : present - watcher_revision(w->watcher);
+        ret->lagging++;
+        ret->seconds = seconds > ret->seconds ? seconds : ret->seconds;
+        ret->revisions = revisions > ret->revisions ? revisions : ret->revisions;
+    }
 }
 
 /* ---- ends ---- */
@@ -448,7 +488,12 @@ void rest_watch(struct call *c)
     r->of_verb = w;
     w->call = c;
     w->more = true;
-    w->end_ms = clock_mono_ms() + lifetime_ms(c->op);
+    w->more_ns = clock_mono_ns();
+    w->end_ms = (int64_t)(w->more_ns / 1000000) + lifetime_ms(c->op);
+    w->series = series_watch(c);
+    if (w->series.open) {
+        metric_add(w->series.open, 1);
+    }
     w->next = s->first;
     if (w->next) {
         w->next->prev = w;

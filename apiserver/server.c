@@ -11,6 +11,7 @@
 #include "apiserver/loop.h"
 #include "apiserver/rest.h"
 #include "apiserver/route.h"
+#include "apiserver/series.h"
 #include "apiserver/websocket.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -25,6 +26,7 @@ struct server {
     struct http_server *http;
     struct discovery_cache *discovery;
     struct openapi_cache *openapi;
+    struct series_server *series;
     struct loop_state **loops; /* one an event loop, made by its thread */
     size_t n_loops;
     _Atomic bool stopping;
@@ -53,6 +55,11 @@ struct discovery_cache *server_discovery(struct server *s)
 struct openapi_cache *server_openapi(struct server *s)
 {
     return s->openapi;
+}
+
+struct series_server *server_series(struct server *s)
+{
+    return s->series;
 }
 
 bool server_stopping(const struct server *s)
@@ -108,7 +115,11 @@ static int authenticate(struct call *c, struct err *err)
     int code = read_protocols(c, &cred, err);
     code = code < 0 ? code : access_authenticate(engine_access(c->server->engine), &cred, &c->user, err);
     if (code < 0 || (!is_public(&c->route) && user_in_group(c->user, "system:unauthenticated"))) {
-        return err_set(err, ERR_UNAUTHORIZED, "Unauthorized");
+        code = err_set(err, ERR_UNAUTHORIZED, "Unauthorized");
+    }
+    series_authenticated(c->server->series, c, code);
+    if (code < 0) {
+        return code;
     }
     if (http_header(r, "impersonate-user").ptr || http_header(r, "impersonate-group").ptr ||
         http_header(r, "impersonate-uid").ptr) {
@@ -143,7 +154,9 @@ static int authorize(struct call *c, struct err *err)
         at.ns = r->ns.len || !str_is(r->resource, "namespaces") || r->group.len ? r->ns : r->name;
     }
     const char *reason = NULL;
-    if (access_authorize(engine_access(c->server->engine), &at, &reason) == DECISION_ALLOW) {
+    enum decision d = access_authorize(engine_access(c->server->engine), &at, &reason);
+    series_authorized(c->server->series, d);
+    if (d == DECISION_ALLOW) {
         return 0;
     }
     return status_access_denied(err, &at, reason);
@@ -240,23 +253,19 @@ static int calls(const struct server *s)
 static void collect(void *arg, struct metrics *m, struct buf *out)
 {
     struct server *s = arg;
-    int reading = 0, mutating = 0, watching = 0;
+    int reading = 0, mutating = 0;
     (void)m;
     for (size_t i = 0; i < s->n_loops; i++) {
         struct loop_state *l = s->loops[i];
         reading += l ? atomic_load_explicit(&l->reading, memory_order_relaxed) : 0;
         mutating += l ? atomic_load_explicit(&l->mutating, memory_order_relaxed) : 0;
-        watching += l ? atomic_load_explicit(&l->watching, memory_order_relaxed) : 0;
     }
-    buf_printf(
-        out,
-        "# HELP apiserver_current_inflight_requests Requests in progress, watches not counted.\n"
-        "# TYPE apiserver_current_inflight_requests gauge\n"
-        "apiserver_current_inflight_requests{request_kind=\"mutating\"} %d\n"
-        "apiserver_current_inflight_requests{request_kind=\"readOnly\"} %d\n",
-        mutating, reading);
-    metrics_emit(out, METRIC_GAUGE, "apiserver_longrunning_requests", "Watches in progress.", NULL,
-                 0, watching);
+    const struct metric_label kinds[] = {{"request_kind", STR("mutating")},
+                                         {"request_kind", STR("readOnly")}};
+    metrics_head(out, METRIC_GAUGE, "apiserver_current_inflight_requests",
+                 "Requests in progress per request kind, watches not counted.");
+    metrics_sample(out, "apiserver_current_inflight_requests", &kinds[0], 1, mutating);
+    metrics_sample(out, "apiserver_current_inflight_requests", &kinds[1], 1, reading);
 }
 
 int server_create(const struct server_options *o, struct server **ret, struct err *err)
@@ -287,6 +296,7 @@ int server_create(const struct server_options *o, struct server **ret, struct er
     }
     s->n_loops = http_loops(s->http);
     s->loops = alloc_zero(s->n_loops * sizeof(struct loop_state *));
+    s->series = series_server_create(o->metrics);
     s->discovery = discovery_cache_create();
     s->openapi = openapi_cache_create();
     if (o->metrics) {
@@ -347,6 +357,7 @@ void server_destroy(struct server *s)
     }
     discovery_cache_destroy(s->discovery);
     openapi_cache_destroy(s->openapi);
+    series_server_destroy(s->series);
     free(s->loops);
     free(s);
 }

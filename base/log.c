@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,11 +15,27 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
+enum {
+    BURST = 20, /* warnings of one message that may follow each other within BURST_MS */
+    BURST_MS = 10000,
+    BURST_SLOTS = 64,
+};
+
+/* How often a message came of late. */
+struct burst {
+    const char *message; /* of the program's own: its address is its name */
+    int64_t since_ms;
+    unsigned lines;
+    uint64_t left_out;
+};
+
 /* The process has one standard error, so this is its one setting (STYLE.md allows no other global).
  */
 static struct {
     _Atomic int least, format, fd;
-} setup = {LOG_INFO, LOG_TEXT, STDERR_FILENO};
+    pthread_mutex_t lock; /* never held while a line is written */
+    struct burst bursts[BURST_SLOTS];
+} setup = {LOG_INFO, LOG_TEXT, STDERR_FILENO, PTHREAD_MUTEX_INITIALIZER, {{0}}};
 
 static const char *const names[] = {"debug", "info", "warn", "error"};
 static const char *const upper[] = {"DEBUG", "INFO", "WARN", "ERROR"};
@@ -90,7 +107,7 @@ static void put_time(struct buf *b)
 }
 
 static void put_json(struct buf *b, enum log_level l, struct str message,
-                     const struct log_field *fields, size_t n)
+                     const struct log_field *fields, size_t n, uint64_t left_out)
 {
     buf_addz(b, "{\"ts\":\"");
     put_time(b);
@@ -103,6 +120,9 @@ static void put_json(struct buf *b, enum log_level l, struct str message,
         buf_add_json(b, str_from(fields[i].key));
         buf_addc(b, ':');
         put_field(b, &fields[i], true);
+    }
+    if (left_out) {
+        buf_printf(b, ",\"left_out\":%llu", (unsigned long long)left_out);
     }
     buf_addz(b, "}\n");
 }
@@ -117,7 +137,7 @@ static void put_message(struct buf *b, struct str message)
 }
 
 static void put_text(struct buf *b, enum log_level l, struct str message,
-                     const struct log_field *fields, size_t n)
+                     const struct log_field *fields, size_t n, uint64_t left_out)
 {
     put_time(b);
     buf_addc(b, ' ');
@@ -130,20 +150,40 @@ static void put_text(struct buf *b, enum log_level l, struct str message,
         buf_addc(b, '=');
         put_field(b, &fields[i], false);
     }
+    if (left_out) {
+        buf_printf(b, " left_out=%llu", (unsigned long long)left_out);
+    }
     buf_addc(b, '\n');
+}
+
+/* Whether a warning may be written; *ret_left_out: how many of its kind were not since the last. */
+static bool admit(const char *message, uint64_t *ret_left_out)
+{
+    struct burst *b = &setup.bursts[((uintptr_t)message >> 3) % BURST_SLOTS];
+    int64_t now = clock_mono_ms();
+    pthread_mutex_lock(&setup.lock);
+    if (b->message != message || now - b->since_ms >= BURST_MS) {
+        *ret_left_out = b->message == message ? b->left_out : 0;
+        *b = (struct burst){message, now, 0, 0};
+    }
+    bool yes = ++b->lines <= BURST;
+    b->left_out += !yes;
+    pthread_mutex_unlock(&setup.lock);
+    return yes;
 }
 
 void log_fields(enum log_level l, const char *message, const struct log_field *fields, size_t n)
 {
-    if (!log_enabled(l)) {
+    uint64_t left_out = 0;
+    if (!log_enabled(l) || (l >= LOG_WARN && !admit(message, &left_out))) {
         return;
     }
     int keep = errno;
     AUTO(buf_finish) struct buf b = {0};
     if (atomic_load(&setup.format) == LOG_JSON) {
-        put_json(&b, l, str_from(message), fields, n);
+        put_json(&b, l, str_from(message), fields, n, left_out);
     } else {
-        put_text(&b, l, str_from(message), fields, n);
+        put_text(&b, l, str_from(message), fields, n, left_out);
     }
     ssize_t written;
     do {

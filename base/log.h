@@ -33,7 +33,9 @@ void log_setup(enum log_level least, enum log_format format, int fd);
 /* Parses "debug", "info", "warn", "error". ERR_BAD_REQUEST. */
 int log_parse_level(const char *s, enum log_level *ret);
 bool log_enabled(enum log_level l);
-/* One line, written with a single write(2): time, level, message, fields. Values are escaped: a line stays a line. */
+/* One line, written with a single write(2): time, level, message, fields. Values are escaped: a line stays a line. Warnings
+ * and errors of one message (a literal: its address counts) are limited to 20 in 10 seconds; the first line after that says in
+ * left_out how many were not written. */
 void log_fields(enum log_level l, const char *message, const struct log_field *fields, size_t n);
 
 /* log_info("listening", LOG_Z("address", a), LOG_I("port", p)); */

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counters, gauges and histograms in the Prometheus text form. Families are kept sorted by name;
- * the series of a family are hashed by their label text, which is also what is printed. */
+ * the series of a family are hashed by their label text, which is also what is printed.
+ *
+ * The values of a series lie in up to SHARDS cells, each made when a thread of that shard first
+ * needs it, so that event loops that count the same thing do not share a cache line. A scrape adds
+ * the cells up. Gauges have one cell: what is set must be seen as set. */
 #include "base/metrics.h"
 
 #include <math.h>
@@ -17,22 +21,14 @@
 #define HASH_FUNCTION(p, n, h) ((h) = (unsigned)crypto_hash64(str_make((const char *)(p), (n))))
 #include <uthash.h>
 
-enum { SERIES_MAX = 2000 };
+enum { SERIES_MAX = 2000, SHARDS = 8, CACHE_LINE = 64 };
 
 static const double default_buckets[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                          0.01,   0.025,   0.05,   0.1,   0.25,   0.5,
                                          1,      2.5,     5,      10,    30,     60};
 
-struct family;
-
-/* Doubles are held as their bits, so that they can be added to by compare and swap. */
-struct metric {
-    const struct family *family;
-    char *labels;             /* `a="b",c="d"`, the key */
-    _Atomic uint64_t value;   /* of a histogram: the sum */
-    _Atomic uint64_t *counts; /* histograms: one a bucket and one above them all; not cumulative */
-    UT_hash_handle hh;
-};
+/* Set once by each thread that counts often; see metrics_use_shard. */
+static _Thread_local unsigned shard;
 
 struct family {
     char *name, *help;
@@ -40,6 +36,24 @@ struct family {
     double *buckets;
     size_t n_buckets;
     struct metric *series; /* by labels */
+};
+
+/* Doubles are held as their bits, so that they can be added to by compare and swap. */
+struct cell {
+    _Atomic uint64_t value;    /* of a histogram: the sum */
+    _Atomic uint64_t counts[]; /* histograms: one a bucket and one above them all; not cumulative */
+};
+
+struct metric {
+    struct cell *_Atomic cells[SHARDS];
+    unsigned shard_mask; /* 0: one cell for all */
+    unsigned n_buckets;
+    const double *buckets; /* the family's */
+    char *labels;          /* `a="b",c="d"`, the key */
+    metric_read_fn *read;  /* what a scrape asks for the value; under the lock of the metrics */
+    void *arg;
+    struct family *family;
+    UT_hash_handle hh;
 };
 
 struct collector {
@@ -76,15 +90,22 @@ struct metrics *metrics_create(void)
     return m;
 }
 
+static void series_destroy(struct metric *s)
+{
+    HASH_DEL(s->family->series, s);
+    for (size_t i = 0; i < SHARDS; i++) {
+        free(atomic_load(&s->cells[i]));
+    }
+    free(s->labels);
+    free(s);
+}
+
 static void family_destroy(struct family *f)
 {
     struct metric *s, *next;
     HASH_ITER(hh, f->series, s, next)
     {
-        HASH_DEL(f->series, s);
-        free(s->labels);
-        free(s->counts);
-        free(s);
+        series_destroy(s);
     }
     free(f->name);
     free(f->help);
@@ -185,9 +206,9 @@ static struct metric *series_get(struct family *f, const struct metric_label *la
         s = ALLOC(struct metric);
         s->family = f;
         s->labels = alloc_str(buf_str(&key));
-        if (f->type == METRIC_HISTOGRAM) {
-            s->counts = alloc_zero((f->n_buckets + 1) * sizeof(*s->counts));
-        }
+        s->shard_mask = f->type == METRIC_GAUGE ? 0 : SHARDS - 1;
+        s->n_buckets = (unsigned)f->n_buckets;
+        s->buckets = f->buckets;
         HASH_ADD_KEYPTR(hh, f->series, s->labels, key.len, s);
     }
     return s;
@@ -204,34 +225,112 @@ struct metric *metrics_series(struct metrics *m, enum metric_type type, const ch
     return s;
 }
 
-void metric_add(struct metric *s, double v)
+struct metric *metrics_read(struct metrics *m, enum metric_type type, const char *name,
+                            const char *help, const struct metric_label *labels, size_t n_labels,
+                            metric_read_fn *read, void *arg)
 {
-    uint64_t was = atomic_load_explicit(&s->value, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&s->value, &was, bits_of(double_of(was) + v),
+    struct metric *s = metrics_series(m, type, name, help, labels, n_labels, NULL, 0);
+    pthread_mutex_lock(&m->lock);
+    s->read = read;
+    s->arg = arg;
+    pthread_mutex_unlock(&m->lock);
+    return s;
+}
+
+void metrics_forget(struct metrics *m, struct metric *s)
+{
+    if (s) {
+        pthread_mutex_lock(&m->lock);
+        series_destroy(s);
+        pthread_mutex_unlock(&m->lock);
+    }
+}
+
+/* ---- values ---- */
+
+void metrics_use_shard(size_t i)
+{
+    shard = (unsigned)(i % SHARDS);
+}
+
+static struct cell *cell_create(struct metric *s, unsigned i)
+{
+    size_t bytes = sizeof(struct cell) + (s->n_buckets + 1) * sizeof(uint64_t);
+    struct cell *none = NULL;
+    /* the room at the end keeps the next allocation off the last line */
+    struct cell *c = alloc_zero(bytes + CACHE_LINE);
+    if (!atomic_compare_exchange_strong(&s->cells[i], &none, c)) {
+        free(c);
+        return none;
+    }
+    return c;
+}
+
+static struct cell *cell_of(struct metric *s)
+{
+    unsigned i = shard & s->shard_mask;
+    struct cell *c = atomic_load_explicit(&s->cells[i], memory_order_acquire);
+    return c ? c : cell_create(s, i);
+}
+
+static void add(_Atomic uint64_t *to, double v)
+{
+    uint64_t was = atomic_load_explicit(to, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(to, &was, bits_of(double_of(was) + v),
                                                   memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 
+void metric_add(struct metric *s, double v)
+{
+    add(&cell_of(s)->value, v);
+}
+
 void metric_set(struct metric *s, double v)
 {
-    atomic_store_explicit(&s->value, bits_of(v), memory_order_relaxed);
+    atomic_store_explicit(&cell_of(s)->value, bits_of(v), memory_order_relaxed);
 }
 
 void metric_observe(struct metric *s, double v)
 {
-    const struct family *f = s->family;
-    size_t low = 0, high = f->n_buckets;
+    struct cell *c = cell_of(s);
+    size_t low = 0, high = s->n_buckets;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (f->buckets[mid] < v) {
+        if (s->buckets[mid] < v) {
             low = mid + 1;
         } else {
             high = mid;
         }
     }
-    atomic_fetch_add_explicit(&s->counts[low], 1, memory_order_relaxed);
-    metric_add(s, v);
+    atomic_fetch_add_explicit(&c->counts[low], 1, memory_order_relaxed);
+    add(&c->value, v);
 }
+
+static double value_of(struct metric *s)
+{
+    double v = 0;
+    if (s->read) {
+        return s->read(s->arg);
+    }
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct cell *c = atomic_load_explicit(&s->cells[i], memory_order_acquire);
+        v += c ? double_of(atomic_load_explicit(&c->value, memory_order_relaxed)) : 0;
+    }
+    return v;
+}
+
+static uint64_t count_of(struct metric *s, size_t bucket)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct cell *c = atomic_load_explicit(&s->cells[i], memory_order_acquire);
+        n += c ? atomic_load_explicit(&c->counts[bucket], memory_order_relaxed) : 0;
+    }
+    return n;
+}
+
+/* ---- a scrape ---- */
 
 void metrics_collector(struct metrics *m, metrics_collect_fn *fn, void *arg)
 {
@@ -241,7 +340,7 @@ void metrics_collector(struct metrics *m, metrics_collect_fn *fn, void *arg)
     pthread_mutex_unlock(&m->lock);
 }
 
-static void put_head(struct buf *out, enum metric_type type, const char *name, const char *help)
+void metrics_head(struct buf *out, enum metric_type type, const char *name, const char *help)
 {
     static const char *const types[] = {"counter", "gauge", "histogram"};
     buf_addz(out, "# HELP ");
@@ -295,11 +394,10 @@ static void put_histogram(struct buf *out, const struct family *f, struct metric
             buf_addz(&le, "+Inf");
         }
         buf_addc(&le, 0);
-        count += atomic_load_explicit(&s->counts[i], memory_order_relaxed);
+        count += count_of(s, i);
         put_sample(out, f->name, "_bucket", s->labels, le.ptr, (double)count);
     }
-    double sum = double_of(atomic_load_explicit(&s->value, memory_order_relaxed));
-    put_sample(out, f->name, "_sum", s->labels, NULL, sum);
+    put_sample(out, f->name, "_sum", s->labels, NULL, value_of(s));
     put_sample(out, f->name, "_count", s->labels, NULL, (double)count);
 }
 
@@ -310,26 +408,34 @@ static int by_labels(const struct metric *a, const struct metric *b)
 
 static void put_family(struct buf *out, struct family *f)
 {
-    put_head(out, f->type, f->name, f->help);
+    if (!f->series) {
+        return;
+    }
+    metrics_head(out, f->type, f->name, f->help);
     HASH_SORT(f->series, by_labels);
     for (struct metric *s = f->series; s; s = s->hh.next) {
         if (f->type == METRIC_HISTOGRAM) {
             put_histogram(out, f, s);
         } else {
-            double v = double_of(atomic_load_explicit(&s->value, memory_order_relaxed));
-            put_sample(out, f->name, "", s->labels, NULL, v);
+            put_sample(out, f->name, "", s->labels, NULL, value_of(s));
         }
     }
+}
+
+void metrics_sample(struct buf *out, const char *name, const struct metric_label *labels,
+                    size_t n_labels, double v)
+{
+    AUTO(buf_finish) struct buf text = {0};
+    put_labels(&text, labels, n_labels, false);
+    buf_addc(&text, 0);
+    put_sample(out, name, "", text.ptr, NULL, v);
 }
 
 void metrics_emit(struct buf *out, enum metric_type type, const char *name, const char *help,
                   const struct metric_label *labels, size_t n_labels, double v)
 {
-    AUTO(buf_finish) struct buf text = {0};
-    put_labels(&text, labels, n_labels, false);
-    buf_addc(&text, 0);
-    put_head(out, type, name, help);
-    put_sample(out, name, "", text.ptr, NULL, v);
+    metrics_head(out, type, name, help);
+    metrics_sample(out, name, labels, n_labels, v);
 }
 
 void metrics_write(struct metrics *m, struct buf *out)

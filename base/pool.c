@@ -8,17 +8,20 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/limits.h"
+#include "base/metrics.h"
 
 struct pool {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct pool_task *first, **last;
     size_t queued;
-    size_t idle;   /* threads that wait */
-    bool stopping; /* no more tasks but those of running tasks with `must` */
-    bool closed;   /* none at all */
-    size_t busy;   /* threads inside a task */
+    size_t idle;               /* threads that wait */
+    bool stopping;             /* no more tasks but those of running tasks with `must` */
+    bool closed;               /* none at all */
+    size_t busy;               /* threads inside a task */
+    struct metric *wait, *run; /* NULL: not measured */
     size_t n;
     pthread_t threads[];
 };
@@ -32,6 +35,14 @@ static struct pool_task *take_task(struct pool *p)
     }
     p->queued--;
     return t;
+}
+
+static void run_measured(struct pool *p, struct pool_task *t)
+{
+    uint64_t begun = clock_mono_ns(), queued = t->queued_ns;
+    t->run(t); /* t is gone */
+    metric_observe(p->wait, (double)(begun - queued) / 1e9);
+    metric_observe(p->run, (double)(clock_mono_ns() - begun) / 1e9);
 }
 
 static void *work(void *arg)
@@ -55,7 +66,11 @@ static void *work(void *arg)
         struct pool_task *t = take_task(p);
         p->busy++;
         pthread_mutex_unlock(&p->lock);
-        t->run(t);
+        if (p->wait) {
+            run_measured(p, t);
+        } else {
+            t->run(t);
+        }
         pthread_mutex_lock(&p->lock);
         p->busy--;
     }
@@ -111,8 +126,15 @@ void pool_destroy(struct pool *p)
     free(p);
 }
 
+void pool_measure(struct pool *p, struct metric *wait, struct metric *run)
+{
+    p->wait = wait;
+    p->run = run;
+}
+
 bool pool_submit(struct pool *p, struct pool_task *t, bool must)
 {
+    t->queued_ns = p->wait ? clock_mono_ns() : 0;
     pthread_mutex_lock(&p->lock);
     bool ok = must ? !p->closed : !p->stopping && p->queued < LIMIT_POOL_QUEUE;
     if (ok) {

@@ -13,6 +13,7 @@ struct pool;
 struct pool_task {
     void (*run)(struct pool_task *t);
     struct pool_task *next;
+    uint64_t queued_ns;
 };
 
 struct pool *pool_create(size_t threads, const char *name);
@@ -22,5 +23,8 @@ void pool_destroy(struct pool *p);
  * `must` queues in any case except after pool_destroy began to stop its threads. Any thread. */
 bool pool_submit(struct pool *p, struct pool_task *t, bool must);
 size_t pool_queued(struct pool *p);
+/* Has the pool observe how long tasks wait and run, in seconds. Before the first submit. */
+struct metric;
+void pool_measure(struct pool *p, struct metric *wait, struct metric *run);
 
 #endif

@@ -50,6 +50,8 @@ struct informer {
     } indexes[MAX_INDEXES];
     size_t n_indexes;
 
+    struct metric *lists, *failures; /* NULL: not counted */
+
     pthread_t thread;
     bool started;
     pthread_mutex_t lock; /* guards everything below */
@@ -72,6 +74,20 @@ struct informer *informer_create(struct client *c, const struct controller_watch
     pthread_mutex_init(&i->lock, NULL);
     pthread_cond_init(&i->changed, NULL);
     return i;
+}
+
+void informer_measure(struct informer *i, struct metrics *m)
+{
+    const struct metric_label l[] = {{"group", str_from(i->group)},
+                                     {"resource", str_from(i->resource)}};
+    if (m) {
+        i->lists = metrics_series(m, METRIC_COUNTER, "coracle_informer_lists_total",
+                                  "Lists an informer began: the first, and one after each gap.", l,
+                                  2, NULL, 0);
+        i->failures =
+            metrics_series(m, METRIC_COUNTER, "coracle_informer_errors_total",
+                           "Lists and watches of an informer that failed.", l, 2, NULL, 0);
+    }
 }
 
 void informer_handle(struct informer *i, informer_handler_fn *fn, void *arg)
@@ -352,6 +368,9 @@ static void *informer_main(void *arg)
     while (!stopping(i)) {
         struct err err = {0};
         int64_t begun = clock_mono_ms();
+        if (i->lists) {
+            metric_add(i->lists, 1);
+        }
         int r = list_and_follow(i, &err);
         if (stopping(i)) {
             err_finish(&err);
@@ -362,6 +381,9 @@ static void *informer_main(void *arg)
         if (r == ERR_EXPIRED || r == 0) {
             wait = RETRY_FIRST_MS;
         } else {
+            if (i->failures) {
+                metric_add(i->failures, 1);
+            }
             log_warn("an informer begins anew", LOG_Z("group", i->group),
                      LOG_Z("resource", i->resource), LOG_ERR(&err), LOG_I("after_ms", wait));
             pause_ms(i, wait);

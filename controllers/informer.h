@@ -6,6 +6,7 @@
 #ifndef CONTROLLERS_INFORMER_H
 #define CONTROLLERS_INFORMER_H
 
+#include "base/metrics.h"
 #include "controllers/controller.h"
 
 struct informer;
@@ -14,6 +15,9 @@ struct informer;
 struct informer *informer_create(struct client *c, const struct controller_watch *w, struct str ns);
 /* Stops its thread and releases everything. NULL allowed. */
 void informer_destroy(struct informer *i);
+
+/* Counts its lists and failures in m (NULL: nowhere). Before the start. */
+void informer_measure(struct informer *i, struct metrics *m);
 
 /* Before the start. Called on the informer's thread. */
 typedef void informer_handler_fn(void *arg, const struct informer_event *e);

@@ -25,7 +25,7 @@ struct running {
     struct controller_queue queue;
     pthread_t threads[MAX_WORKERS];
     size_t n_threads;
-    struct metric *done, *failed, *seconds;
+    struct metric *done, *again, *conflicted, *failed, *errors, *seconds, *active;
 };
 
 /* One watch of a controller: what an informer's handler needs. */
@@ -69,6 +69,7 @@ struct informer *manager_informer(struct manager *m, const struct controller_wat
     }
     m->informers = alloc_resize(m->informers, (m->n_informers + 1) * sizeof(*m->informers));
     m->informers[m->n_informers] = (struct shared){*w, informer_create(m->client, w, STR_NULL)};
+    informer_measure(m->informers[m->n_informers].informer, m->metrics);
     return m->informers[m->n_informers++].informer;
 }
 
@@ -88,14 +89,47 @@ static void on_event(void *arg, const struct informer_event *e)
     }
 }
 
+static size_t workers_of(const struct controller *c)
+{
+    size_t n = c->workers ? c->workers : 1;
+    return n < MAX_WORKERS ? n : MAX_WORKERS;
+}
+
 static struct metric *series(struct manager *m, const struct controller *c, enum metric_type type,
                              const char *name, const char *help, const char *result)
 {
+    static const double buckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                     0.5,   1,      2.5,   5,    10,    30,   60};
     const struct metric_label labels[] = {{"controller", str_from(c->name)},
                                           {"result", str_from(result)}};
-    return m->metrics
-               ? metrics_series(m->metrics, type, name, help, labels, result ? 2 : 1, NULL, 0)
-               : NULL;
+    return metrics_series(m->metrics, type, name, help, labels, result ? 2 : 1, buckets,
+                          sizeof(buckets) / sizeof(*buckets));
+}
+
+/* The names of controller-runtime. */
+static void measure(struct running *r)
+{
+    static const char total[] = "controller_runtime_reconcile_total";
+    static const char total_help[] = "Total number of reconciliations per controller";
+    struct manager *m = r->manager;
+    const struct controller *c = r->c;
+    if (!m->metrics) {
+        return;
+    }
+    workqueue_measure(r->queue.queue, m->metrics, c->name);
+    r->done = series(m, c, METRIC_COUNTER, total, total_help, "success");
+    r->again = series(m, c, METRIC_COUNTER, total, total_help, "requeue_after");
+    r->conflicted = series(m, c, METRIC_COUNTER, total, total_help, "requeue");
+    r->failed = series(m, c, METRIC_COUNTER, total, total_help, "error");
+    r->errors = series(m, c, METRIC_COUNTER, "controller_runtime_reconcile_errors_total",
+                       "Total number of reconciliation errors per controller", NULL);
+    r->seconds = series(m, c, METRIC_HISTOGRAM, "controller_runtime_reconcile_time_seconds",
+                        "Length of time per reconciliation per controller", NULL);
+    r->active = series(m, c, METRIC_GAUGE, "controller_runtime_active_workers",
+                       "Number of currently used workers per controller", NULL);
+    metric_set(series(m, c, METRIC_GAUGE, "controller_runtime_max_concurrent_reconciles",
+                      "Maximum number of concurrent reconciles per controller", NULL),
+               (double)workers_of(c));
 }
 
 void manager_add(struct manager *m, const struct controller *c)
@@ -104,12 +138,7 @@ void manager_add(struct manager *m, const struct controller *c)
     r->manager = m;
     r->c = c;
     r->queue.queue = workqueue_create();
-    r->done = series(m, c, METRIC_COUNTER, "controller_runtime_reconcile_total",
-                     "Reconciliations by controller and result.", "success");
-    r->failed = series(m, c, METRIC_COUNTER, "controller_runtime_reconcile_total",
-                       "Reconciliations by controller and result.", "error");
-    r->seconds = series(m, c, METRIC_HISTOGRAM, "controller_runtime_reconcile_time_seconds",
-                        "Time of a reconciliation.", NULL);
+    measure(r);
     m->running = alloc_resize(m->running, (m->n_running + 1) * sizeof(*m->running));
     m->running[m->n_running++] = r;
     for (size_t i = 0; i < c->n_watches; i++) {
@@ -118,6 +147,21 @@ void manager_add(struct manager *m, const struct controller *c)
         m->bindings = alloc_resize(m->bindings, (m->n_bindings + 1) * sizeof(*m->bindings));
         m->bindings[m->n_bindings++] = b;
         informer_handle(manager_informer(m, &c->watches[i]), on_event, b);
+    }
+}
+
+static void count_outcome(const struct running *r, int code, bool again)
+{
+    if (!r->done) {
+        return;
+    }
+    if (code == ERR_CONFLICT) {
+        metric_add(r->conflicted, 1);
+    } else if (code < 0) {
+        metric_add(r->failed, 1);
+        metric_add(r->errors, 1);
+    } else {
+        metric_add(again ? r->again : r->done, 1);
     }
 }
 
@@ -137,9 +181,7 @@ static void settle(struct running *r, struct str key, const struct reconcile *ca
             workqueue_add_after(q, key, call->again_ms);
         }
     }
-    if (r->done) {
-        metric_add(code < 0 ? r->failed : r->done, 1);
-    }
+    count_outcome(r, code, call->again_ms > 0);
 }
 
 static void reconcile_key(struct running *r, char *text)
@@ -151,8 +193,12 @@ static void reconcile_key(struct running *r, char *text)
     struct reconcile call = {
         .client = r->manager->client, .arena = &a, .ns = ns, .name = name, .self = r->c->self};
     uint64_t begun = clock_mono_ns();
+    if (r->active) {
+        metric_add(r->active, 1);
+    }
     int code = r->c->reconcile(&call, &err);
-    if (r->seconds) {
+    if (r->active) {
+        metric_add(r->active, -1);
         metric_observe(r->seconds, (double)(clock_mono_ns() - begun) / 1e9);
     }
     settle(r, key, &call, code, &err);
@@ -174,8 +220,8 @@ static void *worker_main(void *arg)
 
 static void start_workers(struct running *r)
 {
-    size_t n = r->c->workers ? r->c->workers : 1;
-    for (size_t i = 0; i < n && i < MAX_WORKERS; i++) {
+    size_t n = workers_of(r->c);
+    for (size_t i = 0; i < n; i++) {
         if (pthread_create(&r->threads[i], NULL, worker_main, r) != 0) {
             abort();
         }

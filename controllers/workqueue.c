@@ -23,6 +23,9 @@ struct entry {
     int64_t due;        /* monotonic ms, while in the heap */
     size_t heap_at;     /* index in the heap, from 1; 0: not in it */
     unsigned failures;
+    uint64_t since_ns; /* measured queues: when it came to wait */
+    uint64_t begun_ns; /* and when the work on it began */
+    struct entry *work_prev, *work_next;
     bool dirty; /* to be worked on */
     bool working;
     size_t len;
@@ -37,7 +40,113 @@ struct workqueue {
     struct entry **heap; /* from 1 */
     size_t n_heap, cap_heap, depth;
     bool stopped;
+    struct entry *working, *working_last; /* the longest first */
+    struct {
+        struct metrics *metrics; /* NULL: not measured */
+        struct metric *adds, *retries, *queue_time, *work_time;
+        struct metric *depth, *unfinished, *longest;
+    } measured;
 };
+
+/* ---- metrics ---- */
+
+static double read_depth(void *arg)
+{
+    return (double)workqueue_depth(arg);
+}
+
+static double read_unfinished(void *arg)
+{
+    struct workqueue *q = arg;
+    double sum = 0;
+    pthread_mutex_lock(&q->lock);
+    uint64_t now = clock_mono_ns();
+    for (const struct entry *e = q->working; e; e = e->work_next) {
+        sum += (double)(now - e->begun_ns) / 1e9;
+    }
+    pthread_mutex_unlock(&q->lock);
+    return sum;
+}
+
+static double read_longest(void *arg)
+{
+    struct workqueue *q = arg;
+    pthread_mutex_lock(&q->lock);
+    double v = q->working ? (double)(clock_mono_ns() - q->working->begun_ns) / 1e9 : 0;
+    pthread_mutex_unlock(&q->lock);
+    return v;
+}
+
+void workqueue_measure(struct workqueue *q, struct metrics *m, const char *name)
+{
+    static const double buckets[] = {1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10};
+    const size_t n = sizeof(buckets) / sizeof(*buckets);
+    const struct metric_label l = {"name", str_from(name)};
+    if (!m) {
+        return;
+    }
+    q->measured.metrics = m;
+    q->measured.adds = metrics_series(m, METRIC_COUNTER, "workqueue_adds_total",
+                                      "Total number of adds handled by workqueue", &l, 1, NULL, 0);
+    q->measured.retries =
+        metrics_series(m, METRIC_COUNTER, "workqueue_retries_total",
+                       "Total number of retries handled by workqueue", &l, 1, NULL, 0);
+    q->measured.queue_time =
+        metrics_series(m, METRIC_HISTOGRAM, "workqueue_queue_duration_seconds",
+                       "How long in seconds an item stays in workqueue before being requested.", &l,
+                       1, buckets, n);
+    q->measured.work_time = metrics_series(
+        m, METRIC_HISTOGRAM, "workqueue_work_duration_seconds",
+        "How long in seconds processing an item from workqueue takes.", &l, 1, buckets, n);
+    q->measured.depth = metrics_read(m, METRIC_GAUGE, "workqueue_depth",
+                                     "Current depth of workqueue", &l, 1, read_depth, q);
+    q->measured.unfinished = metrics_read(
+        m, METRIC_GAUGE, "workqueue_unfinished_work_seconds",
+        "How many seconds of work is in progress and hasn't been observed by work_duration. Large "
+        "values indicate stuck threads.",
+        &l, 1, read_unfinished, q);
+    q->measured.longest = metrics_read(
+        m, METRIC_GAUGE, "workqueue_longest_running_processor_seconds",
+        "How many seconds has the longest running processor for workqueue been running.", &l, 1,
+        read_longest, q);
+}
+
+static void count(struct metric *m)
+{
+    if (m) {
+        metric_add(m, 1);
+    }
+}
+
+static uint64_t measured_now(const struct workqueue *q)
+{
+    return q->measured.metrics ? clock_mono_ns() : 0;
+}
+
+static void begin_work(struct workqueue *q, struct entry *e)
+{
+    e->working = true;
+    if (q->measured.metrics) {
+        e->begun_ns = clock_mono_ns();
+        metric_observe(q->measured.queue_time, (double)(e->begun_ns - e->since_ns) / 1e9);
+    }
+    e->work_next = NULL;
+    e->work_prev = q->working_last;
+    *(q->working_last ? &q->working_last->work_next : &q->working) = e;
+    q->working_last = e;
+}
+
+static void end_work(struct workqueue *q, struct entry *e)
+{
+    e->working = false;
+    *(e->work_prev ? &e->work_prev->work_next : &q->working) = e->work_next;
+    *(e->work_next ? &e->work_next->work_prev : &q->working_last) = e->work_prev;
+    if (q->measured.metrics) {
+        metric_observe(q->measured.work_time, (double)(clock_mono_ns() - e->begun_ns) / 1e9);
+    }
+}
+
+/* ---- life ---- */
 
 struct workqueue *workqueue_create(void)
 {
@@ -57,6 +166,11 @@ void workqueue_destroy(struct workqueue *q)
     struct entry *e, *next;
     if (!q) {
         return;
+    }
+    if (q->measured.metrics) {
+        metrics_forget(q->measured.metrics, q->measured.depth);
+        metrics_forget(q->measured.metrics, q->measured.unfinished);
+        metrics_forget(q->measured.metrics, q->measured.longest);
     }
     HASH_ITER(hh, q->entries, e, next)
     {
@@ -165,6 +279,8 @@ static void make_dirty(struct workqueue *q, struct entry *e)
     }
     if (!e->dirty) {
         e->dirty = true;
+        e->since_ns = measured_now(q);
+        count(q->measured.adds);
         if (!e->working) {
             push(q, e);
         }
@@ -202,6 +318,7 @@ void workqueue_add_after(struct workqueue *q, struct str key, int64_t ms)
     }
     pthread_mutex_lock(&q->lock);
     if (!q->stopped) {
+        count(q->measured.retries);
         delay(q, find_or_add(q, key), ms);
     }
     pthread_mutex_unlock(&q->lock);
@@ -217,6 +334,7 @@ void workqueue_add_failed(struct workqueue *q, struct str key)
             ms *= 2;
         }
         e->failures++;
+        count(q->measured.retries);
         delay(q, e, ms < BACKOFF_MOST_MS ? ms : BACKOFF_MOST_MS);
     }
     pthread_mutex_unlock(&q->lock);
@@ -272,7 +390,7 @@ char *workqueue_get(struct workqueue *q)
             q->last = q->first ? q->last : &q->first;
             q->depth--;
             e->dirty = false;
-            e->working = true;
+            begin_work(q, e);
             key = alloc_str(str_make(e->key, e->len));
             break;
         }
@@ -286,8 +404,8 @@ void workqueue_done(struct workqueue *q, struct str key)
 {
     pthread_mutex_lock(&q->lock);
     struct entry *e = find(q, key);
-    if (e) {
-        e->working = false;
+    if (e && e->working) {
+        end_work(q, e);
         if (e->dirty) {
             push(q, e);
         } else {

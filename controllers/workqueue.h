@@ -9,11 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/metrics.h"
 #include "base/str.h"
 
 struct workqueue;
 
 struct workqueue *workqueue_create(void);
+/* Counts in m under the names that client-go's queues have (workqueue_*), labelled with this name. Before its use; m must outlive
+ * the queue. NULL: nothing is counted. */
+void workqueue_measure(struct workqueue *q, struct metrics *m, const char *name);
 void workqueue_destroy(struct workqueue *q); /* after its workers; NULL allowed */
 
 void workqueue_add(struct workqueue *q, struct str key);

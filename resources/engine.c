@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "resources/engine_priv.h"
+#include "resources/objects.h"
 #include "resources/watch_priv.h"
 
 #include <stdlib.h>
@@ -12,11 +13,26 @@
 
 enum { POOL_THREADS = 4, LOOP_BODY_BYTES = 64 * 1024 };
 
+static double read_pool_depth(void *arg)
+{
+    return (double)pool_queued(arg);
+}
+
+static void measure_pool(struct engine *e)
+{
+    pool_measure(e->pool,
+                 metrics_series(e->metrics, METRIC_HISTOGRAM, "coracle_pool_wait_seconds",
+                                "Time that a task waited for a thread of the pool.", NULL, 0, NULL,
+                                0),
+                 metrics_series(e->metrics, METRIC_HISTOGRAM, "coracle_pool_run_seconds",
+                                "Time that a task ran on the pool.", NULL, 0, NULL, 0));
+    e->pool_depth = metrics_read(e->metrics, METRIC_GAUGE, "coracle_pool_queue_length",
+                                 "Tasks that wait for a thread of the pool.", NULL, 0,
+                                 read_pool_depth, e->pool);
+}
+
 static void make_metrics(struct engine *e)
 {
-    if (!e->metrics) {
-        return;
-    }
     e->writes = metrics_series(e->metrics, METRIC_COUNTER, "coracle_engine_writes_total",
                                "Writes that were committed.", NULL, 0, NULL, 0);
     e->refused = metrics_series(e->metrics, METRIC_COUNTER, "coracle_engine_writes_refused_total",
@@ -24,6 +40,8 @@ static void make_metrics(struct engine *e)
     e->retries = metrics_series(
         e->metrics, METRIC_COUNTER, "coracle_engine_write_retries_total",
         "Attempts at a write made again because what it rested on had changed.", NULL, 0, NULL, 0);
+    measure_pool(e);
+    e->objects = object_counts_create(e, e->metrics);
 }
 
 struct engine *engine_create(const struct engine_options *o)
@@ -36,9 +54,11 @@ struct engine *engine_create(const struct engine_options *o)
     for (size_t i = 0; i < ENGINE_GATES; i++) {
         pthread_mutex_init(&e->gates[i].lock, NULL);
     }
-    make_metrics(e);
-    e->watches = watch_hub_create(e);
     e->pool = pool_create(o->pool_threads ? o->pool_threads : POOL_THREADS, "engine");
+    if (e->metrics) {
+        make_metrics(e);
+    }
+    e->watches = watch_hub_create(e);
     return e;
 }
 
@@ -57,7 +77,11 @@ void engine_destroy(struct engine *e)
         return;
     }
     drain(e);
+    if (e->metrics) {
+        metrics_forget(e->metrics, e->pool_depth);
+    }
     pool_destroy(e->pool);
+    object_counts_destroy(e->objects);
     watch_hub_destroy(e->watches);
     for (size_t i = 0; i < ENGINE_GATES; i++) {
         pthread_mutex_destroy(&e->gates[i].lock);

@@ -59,6 +59,14 @@ struct answer {
     yyjson_mut_val *value;
 };
 
+/* Where the time goes, for the log of slow requests: clock_mono_ns() or a sum of it; 0: did not come to it. */
+struct op_times {
+    uint64_t begun_ns;  /* the engine took it on */
+    uint64_t decide_ns; /* in all attempts: conversion, admission, validation, serialisation */
+    uint64_t store_ns;  /* in all attempts: from the submit to its outcome */
+    uint64_t done_ns;   /* the outcome was there */
+};
+
 typedef void op_done_fn(struct op *op, void *arg);
 
 struct op {
@@ -92,6 +100,7 @@ struct op {
     struct err err;
     struct answer answer;
     struct warnings warnings; /* Warning headers, with success or failure */
+    struct op_times times;    /* of writes */
 
     /* ---- the engine's own ---- */
     struct pool_task task;

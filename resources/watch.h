@@ -52,6 +52,9 @@ struct op *watcher_op(struct watcher *w);
 /* The revision up to which everything was given. */
 int64_t watcher_revision(const struct watcher *w);
 
+/* The newest revision whose events watches can have. Any thread. */
+int64_t watch_present(struct watch_hub *h);
+
 struct watch_stats {
     uint64_t watchers, events_sent, ring_bytes, behind;
 };

@@ -257,6 +257,9 @@ void watch_timer_add(struct watch_group *g, int64_t due)
     }
     if (!h->timer_runs && !h->stopping) {
         h->timer_runs = !pthread_create(&h->timer, NULL, timer_main, h);
+        if (h->timer_runs) {
+            pthread_setname_np(h->timer, "watch-timer");
+        }
     }
     pthread_cond_signal(&h->timer_cond);
     pthread_mutex_unlock(&h->timer_lock);
@@ -339,6 +342,11 @@ void watch_hub_destroy(struct watch_hub *h)
     pthread_mutex_destroy(&h->timer_lock);
     pthread_cond_destroy(&h->timer_cond);
     free(h);
+}
+
+int64_t watch_present(struct watch_hub *h)
+{
+    return atomic_load_explicit(&h->rev, memory_order_relaxed);
 }
 
 void watch_stats(struct watch_hub *h, struct watch_stats *ret)

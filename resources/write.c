@@ -70,6 +70,7 @@ void write_start(struct op *op, struct waiter *waiter)
     w->e = op->engine;
     w->waiter = waiter;
     w->begun_ns = clock_mono_ns();
+    op->times.begun_ns = w->begun_ns;
     w->n_warnings = op->warnings.n;
     arena_init(&w->arena, 0);
     op->write = w;
@@ -181,6 +182,8 @@ static void committed(struct write *w, int64_t rev)
 static void done(void *arg, const struct store_outcome *o)
 {
     struct write *w = arg;
+    w->op->times.done_ns = clock_mono_ns();
+    w->op->times.store_ns += w->op->times.done_ns - w->submitted_ns;
     if (o->code == ERR_CONFLICT) {
         if (w->attempts >= WRITE_ATTEMPTS_MAX ||
             clock_mono_ns() - w->begun_ns > WRITE_PATIENCE_NS) {
@@ -229,7 +232,10 @@ void write_attempt(struct write *w)
 {
     reset(w);
     w->attempts++;
+    uint64_t from = w->attempts > 1 ? clock_mono_ns() : w->begun_ns;
     int rc = decide(w, &w->op->err);
+    w->submitted_ns = clock_mono_ns();
+    w->op->times.decide_ns += w->submitted_ns - from;
     if (rc) {
         finish(w, rc);
         return;

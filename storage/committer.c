@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/limits.h"
 
 struct committer_call {
@@ -76,9 +77,50 @@ static void run_call(struct committer *c, struct committer_item *it)
     pthread_mutex_unlock(&call->lock);
 }
 
+void committer_measure(struct committer *c, struct metrics *m)
+{
+    static const double sizes[] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
+    if (!m) {
+        return;
+    }
+    c->batches =
+        metrics_series(m, METRIC_HISTOGRAM, "coracle_store_batch_size", "Transactions in a batch.",
+                       NULL, 0, sizes, sizeof(sizes) / sizeof(*sizes));
+    c->waits = metrics_series(m, METRIC_HISTOGRAM, "coracle_store_wait_seconds",
+                              "Time that a transaction waited for its batch to begin.", NULL, 0,
+                              NULL, 0);
+    c->runs = metrics_series(m, METRIC_HISTOGRAM, "coracle_store_batch_seconds",
+                             "Time to apply a batch, make it durable and publish its events.", NULL,
+                             0, NULL, 0);
+    c->syncs = metrics_series(m, METRIC_HISTOGRAM, "coracle_store_sync_seconds",
+                              "Time of it to make the batch durable.", NULL, 0, NULL, 0);
+}
+
+void committer_synced(struct committer *c, uint64_t ns)
+{
+    if (c->syncs) {
+        metric_observe(c->syncs, (double)ns / 1e9);
+    }
+}
+
+static void run_measured(struct committer *c, size_t n)
+{
+    uint64_t begun = clock_mono_ns();
+    for (size_t i = 0; i < n; i++) {
+        metric_observe(c->waits, (double)(begun - c->batch[i]->queued_ns) / 1e9);
+    }
+    metric_observe(c->batches, (double)n);
+    c->ops->batch(c->engine, c->batch, n);
+    metric_observe(c->runs, (double)(clock_mono_ns() - begun) / 1e9);
+}
+
 static void run_batch(struct committer *c, size_t n)
 {
-    c->ops->batch(c->engine, c->batch, n);
+    if (c->batches) {
+        run_measured(c, n);
+    } else {
+        c->ops->batch(c->engine, c->batch, n);
+    }
     atomic_fetch_sub(&c->queued, n);
     for (size_t i = 0; i < n; i++) {
         c->batch[i]->done(c->batch[i]->arg, &c->batch[i]->outcome);
@@ -143,6 +185,7 @@ int committer_start(struct committer *c, const struct committer_ops *ops, void *
         committer_finish(c);
         return err_set(err, ERR_UNAVAILABLE, "cannot start the committer's thread");
     }
+    pthread_setname_np(c->thread, "committer");
     return 0;
 }
 
@@ -180,6 +223,7 @@ void committer_apply(struct committer *c, const struct store_txn *t, int64_t fro
     it->rev = rev;
     it->done = done;
     it->arg = arg;
+    it->queued_ns = c->batches ? clock_mono_ns() : 0;
     if (!push(c, it)) {
         free(it);
         done(arg, &(struct store_outcome){.code = ERR_CLOSED, .text = "the store is closing"});

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/metrics.h"
 #include "storage/store_priv.h"
 
 typedef int committer_call_fn(void *engine, void *arg, struct err *err);
@@ -21,6 +22,7 @@ struct committer_item {
     store_done_fn *done;
     void *arg;
     struct committer_call *call;
+    uint64_t queued_ns; /* where it is measured */
 };
 
 struct committer_ops {
@@ -42,11 +44,17 @@ struct committer {
     struct committer_item *head, **tail;
     bool waiting, closing, woken;
     _Atomic uint64_t queued;
+    /* Set before the first submit; NULL: not measured. */
+    struct metric *batches, *waits, *runs, *syncs;
 };
 
 /* ERR_UNAVAILABLE when there is no thread to be had. batch_max 0: LIMIT_STORE_BATCH. */
 int committer_start(struct committer *c, const struct committer_ops *ops, void *engine,
                     size_t batch_max, struct err *err);
+/* Has it count batches, their sizes and times in m (NULL: nothing). Before the first submit. */
+void committer_measure(struct committer *c, struct metrics *m);
+/* The engine took this long to make a batch durable. On the committer's thread. */
+void committer_synced(struct committer *c, uint64_t ns);
 /* As store_submit. */
 void committer_submit(struct committer *c, const struct store_txn *t, store_done_fn *done,
                       void *arg);

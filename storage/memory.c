@@ -603,6 +603,7 @@ int store_open_memory(const struct store_options *o, struct store **ret, struct 
         destroy(s);
         return code;
     }
+    committer_measure(&s->committer, o->metrics);
     *ret = &s->base;
     return 0;
 }

@@ -296,7 +296,8 @@ static uint64_t file_size(const char *path)
 static void disk_stats(struct sqlite_store *s, struct store_stats *ret)
 {
     AUTO_FREE char *wal = alloc_printf("%s-wal", s->path);
-    ret->bytes_disk = file_size(s->path) + file_size(wal);
+    ret->bytes_log = file_size(wal);
+    ret->bytes_disk = file_size(s->path) + ret->bytes_log;
     struct sqlite_conn *c;
     int64_t pages = 0;
     if (!sqlite_reader_take(s, &c, NULL)) {
@@ -466,6 +467,7 @@ int sqlite_open(const struct store_options *o, bool mirror, struct sqlite_store 
         destroy(s);
         return code;
     }
+    committer_measure(&s->committer, o->metrics);
     *ret = s;
     return 0;
 }

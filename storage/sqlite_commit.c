@@ -278,7 +278,9 @@ static int commit(struct sqlite_store *s, struct err *err)
 {
     uint64_t start = clock_mono_ns();
     int code = sqlite_commit(s->writer, err);
-    atomic_fetch_add(&s->sync_ns, clock_mono_ns() - start);
+    uint64_t took = clock_mono_ns() - start;
+    atomic_fetch_add(&s->sync_ns, took);
+    committer_synced(&s->committer, took);
     s->commit_ms = clock_mono_ms();
     s->trim_ms = s->trim_ms ? s->trim_ms : s->commit_ms + SQ_TRIM_MS;
     return code;

@@ -18,6 +18,7 @@
 
 struct store;
 struct store_hold;
+struct metrics;
 
 enum {
     STORE_FIRST_REVISION = 1, /* of an empty store */
@@ -213,6 +214,7 @@ struct store_stats {
     uint64_t batch_max;
     uint64_t conflicts, errors;
     uint64_t sync_ns;               /* total time in commit */
+    uint64_t bytes_log;             /* of bytes_disk: the write-ahead log */
     uint64_t bytes_disk, bytes_free; /* of bytes_disk, what compaction gave back for reuse */
     uint64_t queued;                /* transactions waiting now */
     uint64_t keys;                  /* current ones */
@@ -231,6 +233,7 @@ struct store_options {
     size_t batch_max;      /* transactions in one commit; 0: LIMIT_STORE_BATCH */
     int64_t (*now_ms)(void *); /* the clock, for tests; NULL: clock_mono_ms() */
     void *now_arg;
+    struct metrics *metrics; /* where commits are counted (base/metrics.h); NULL: nowhere */
 };
 
 /* ERR_CONFLICT: another server holds the directory; ERR_IO, ERR_CORRUPT. Starts the committer's thread. */

@@ -10,10 +10,11 @@
 #include "resources/health.h"
 #include "services/wire.gen.h"
 
-static int open_sqlite(const struct config *c, struct store **ret, struct err *err)
+static int open_sqlite(const struct config *c, struct metrics *m, struct store **ret,
+                       struct err *err)
 {
     AUTO_FREE char *dir = alloc_printf("%s/store", c->data_dir);
-    const struct store_options o = {.dir = dir};
+    const struct store_options o = {.dir = dir, .metrics = m};
     int r = store_open_sqlite(&o, ret, err);
     /* A store in use says so with its name. */
     return r < 0 && r != ERR_CONFLICT ? err_wrap(err, "the store in %s", dir) : r;
@@ -42,15 +43,15 @@ static int open_etcd(const struct config *c, struct str urls, struct store **ret
     return store_open_etcd(&o, &e, ret, err);
 }
 
-static int open_store(const struct config *c, struct store **ret,
+static int open_store(const struct config *c, struct metrics *m, struct store **ret,
                       struct err *err)
 {
     struct str which = str_from(c->store);
     if (str_is(which, "memory")) {
-        return store_open_memory(&(struct store_options){0}, ret, err);
+        return store_open_memory(&(struct store_options){.metrics = m}, ret, err);
     }
     if (str_is(which, "sqlite")) {
-        return open_sqlite(c, ret, err);
+        return open_sqlite(c, m, ret, err);
     }
     if (str_starts(which, STR("etcd="))) {
         return open_etcd(c, str_skip(which, 5), ret, err);
@@ -89,31 +90,38 @@ static void collect(void *arg, struct metrics *m, struct buf *out)
     store_stats(arg, &s);
     emit(out, METRIC_GAUGE, "coracle_store_revision", "Newest durable revision.",
          (double)s.revision);
-    emit(out, METRIC_GAUGE, "coracle_store_floor", "Oldest revision that can be read.",
+    emit(out, METRIC_GAUGE, "coracle_store_floor",
+         "The watch and compaction floor: the oldest revision that can be read or "
+         "watched from.",
          (double)s.floor);
     emit(out, METRIC_COUNTER, "coracle_store_commits_total", "Batches made durable.",
          (double)s.commits);
     emit(out, METRIC_COUNTER, "coracle_store_transactions_total", "Transactions in them.",
          (double)s.transactions);
-    emit(out, METRIC_GAUGE, "coracle_store_batch_max", "Transactions in the largest batch.",
-         (double)s.batch_max);
     emit(out, METRIC_COUNTER, "coracle_store_conflicts_total",
          "Transactions whose compares did not hold.", (double)s.conflicts);
     emit(out, METRIC_COUNTER, "coracle_store_errors_total", "Transactions that the engine failed.",
          (double)s.errors);
-    emit(out, METRIC_COUNTER, "coracle_store_commit_seconds_total", "Time spent in commits.",
-         (double)s.sync_ns / 1e9);
-    emit(out, METRIC_GAUGE, "coracle_store_disk_bytes", "Size on disk.", (double)s.bytes_disk);
+    const struct metric_label id = {"storage_cluster_id", STR("store-0")};
+    metrics_emit(out, METRIC_GAUGE, "apiserver_storage_size_bytes",
+                 "Size of the storage database file physically allocated in bytes.", &id, 1,
+                 (double)s.bytes_disk);
+    emit(out, METRIC_GAUGE, "coracle_store_log_bytes", "Of it, the write-ahead log.",
+         (double)s.bytes_log);
     emit(out, METRIC_GAUGE, "coracle_store_free_bytes", "Of it, what is free for reuse.",
          (double)s.bytes_free);
-    emit(out, METRIC_GAUGE, "coracle_store_queued", "Transactions waiting.", (double)s.queued);
+    emit(out, METRIC_GAUGE, "coracle_store_queue_length", "Transactions waiting.",
+         (double)s.queued);
     emit(out, METRIC_GAUGE, "coracle_store_keys", "Keys.", (double)s.keys);
+    emit(out, METRIC_GAUGE, "coracle_store_writable",
+         "1 while the store takes writes, 0 after the disk refused one.",
+         store_writable(arg, NULL) == 0);
 }
 
 int storage_provide(const struct storage_deps *d, struct store **ret, struct err *err)
 {
     struct store *s = NULL;
-    int r = open_store(d->config, &s, err);
+    int r = open_store(d->config, d->metrics, &s, err);
     if (r < 0) {
         return r;
     }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """/metrics as a strict reader of the Prometheus text format sees it, and the health checks."""
-import math, re, unittest
+import json, math, os, re, shutil, subprocess, tempfile, unittest
 
-from support import Case
+from support import Case, Raw, ROOT, Server, Watch, kubeconfig, until
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
@@ -62,7 +62,61 @@ def check_histogram(name, family):
             raise ValueError("%s%s: %s" % (name, key, s))
 
 
+def documented():
+    """{name: (type, labels)} as docs/metrics.md has it."""
+    found = {}
+    for line in open(os.path.join(ROOT, "docs", "metrics.md"), encoding="utf-8"):
+        m = re.match(r"\| `(\w+)` \| (\w+) \| ([\w, ]*) ?\| .+ \|$", line)
+        if m:
+            if m.group(1) in found:
+                raise ValueError("%s is there twice" % m.group(1))
+            found[m.group(1)] = (m.group(2), frozenset(x for x in m.group(3).replace(" ", "").split(",") if x))
+    return found
+
+
+def labels_of(family):
+    return frozenset(k for (_, labels) in family["samples"] for k, _ in labels if k != "le" or family["type"] != "histogram")
+
+
+def expressions():
+    """[(panel, expression)] of the dashboard."""
+    with open(os.path.join(ROOT, "docs", "grafana-dashboard.json"), encoding="utf-8") as f:
+        dashboard = json.load(f)
+    return [(p["title"], t["expr"]) for p in dashboard["panels"] for t in p.get("targets", ())], dashboard
+
+
+FUNCTIONS = {"rate", "sum", "max", "min", "topk", "histogram_quantile", "time", "by"}
+
+
+def parts_of(expr):
+    """What a PromQL expression names: [(metric, labels of its selector)], and the labels it groups by."""
+    grouped = [g.strip() for by in re.findall(r"\bby \(([^)]*)\)", expr) for g in by.split(",")]
+    rest = re.sub(r"\bby \([^)]*\)", "by", expr)
+    metrics = [(name, re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selector)) for name, selector in re.findall(r"([a-zA-Z_:]\w*)\{([^}]*)\}", rest)]
+    bare = set(re.findall(r"[a-zA-Z_:]\w*", re.sub(r"[a-zA-Z_:]\w*\{[^}]*\}|\[[^\]]*\]", " ", rest))) - FUNCTIONS
+    if bare or not metrics:
+        raise ValueError("%s names %s without a selector" % (expr, bare or "nothing"))
+    return metrics, grouped
+
+
 class Metrics(Case):
+    def tearDown(self):
+        """Others' watches over all namespaces are not to begin with what was made here."""
+        self.server.request("DELETE", self.configmaps)
+        super().tearDown()
+
+    def traffic(self):
+        """Something of everything that makes series of its own. Gives a watch to be closed."""
+        watch = Watch(self.server, self.configmaps)
+        self.make("traffic")
+        self.server.get(self.configmaps)
+        self.server.get(self.configmaps + "/traffic")
+        self.server.request("PATCH", self.configmaps + "/traffic", {"data": {"a": "b"}}, {"Content-Type": "application/merge-patch+json"})
+        self.assertEqual(self.server.get(self.configmaps + "?resourceVersion=99999999999&resourceVersionMatch=NotOlderThan")[0], 504)
+        self.server.request("DELETE", self.configmaps + "/traffic")
+        watch.wait(3)
+        return watch
+
     def read(self):
         status, headers, body = self.server.get("/metrics")
         self.assertEqual((status, headers["Content-Type"]), (200, "text/plain; version=0.0.4; charset=utf-8"))
@@ -79,7 +133,9 @@ class Metrics(Case):
     def test_format(self):
         for path in ("/api/v1/namespaces", "/api/v1/configmaps?limit=1", "/nothing", "/api/v1/nodes", "/apis/a%22b%5Cc%0A/v1/x", "/openapi/v2"):
             self.server.get(path)
+        watch = Watch(self.server, self.configmaps)
         families = self.read()
+        watch.close()
         for name, family in families.items():
             self.assertTrue(family["samples"], name)
             if family["type"] == "histogram":
@@ -90,6 +146,137 @@ class Metrics(Case):
                      "coracle_http_connections", "coracle_watchers", "coracle_types", "coracle_engine_writes_total", "process_resident_memory_bytes",
                      "process_cpu_seconds_total", "process_open_fds", "coracle_garbage_collector_attempts_total"):
             self.assertIn(name, families)
+
+    def test_documented(self):
+        """docs/metrics.md and a server name the same families, types and labels."""
+        watch = self.traffic()
+        families, known = self.read(), documented()
+        watch.close()
+        self.assertEqual(sorted(families), sorted(known))
+        for name, family in families.items():
+            self.assertEqual((family["type"], labels_of(family)), known[name], name)
+
+    def test_dashboard(self):
+        """Every expression names only what the server has."""
+        watch = self.traffic()
+        families = self.read()
+        watch.close()
+        of_sample = {}
+        for name, family in families.items():
+            for end in ("_bucket", "_sum", "_count") if family["type"] == "histogram" else ("",):
+                of_sample[name + end] = labels_of(family) | ({"le"} if end == "_bucket" else set())
+        exprs, dashboard = expressions()
+        self.assertGreater(len(exprs), 60)
+        for title, expr in exprs:
+            metrics, grouped = parts_of(expr)
+            have = set()
+            for name, selected in metrics:
+                self.assertIn(name, of_sample, (title, expr))
+                self.assertLessEqual(set(selected) - {"instance"}, of_sample[name], (title, expr))
+                self.assertIn("instance", selected, (title, expr))
+                have |= of_sample[name]
+                # a family shown with the wrong function says nothing
+                counted = families[name]["type"] == "counter" if name in families else True
+                if name != "process_start_time_seconds":
+                    self.assertEqual(counted, "rate(" + name + "{" in expr, (title, expr))
+            self.assertLessEqual(set(grouped), have | {"instance"}, (title, expr))
+        ids = [p["id"] for p in dashboard["panels"]]
+        self.assertEqual(len(ids), len(set(ids)))
+        self.assertEqual({v["name"] for v in dashboard["templating"]["list"]}, {"DS_PROMETHEUS", "instance"})
+        boxes = set()
+        for p in dashboard["panels"]:
+            g = p["gridPos"]
+            for x in range(g["x"], g["x"] + g["w"]):
+                for y in range(g["y"], g["y"] + g["h"]):
+                    self.assertNotIn((x, y), boxes, p["title"])
+                    self.assertLess(x, 24)
+                    boxes.add((x, y))
+
+    def test_dashboard_shows_everything(self):
+        """What is counted and not shown is named here."""
+        shown = {re.sub(r"_(bucket|sum|count)$", "", name) for _, expr in expressions()[0] for name, _ in parts_of(expr)[0]}
+        left_out = {"authenticated_user_requests", "coracle_build_info", "coracle_http_accepted_total", "coracle_http_cut_total", "coracle_http_exchanges",
+                    "coracle_types", "coracle_watch_events_total", "controller_runtime_active_workers", "controller_runtime_max_concurrent_reconciles",
+                    "process_virtual_memory_bytes"}
+        self.assertEqual(set(documented()) - shown, left_out)
+
+    @unittest.skipUnless(shutil.which("promtool"), "promtool (Debian's prometheus) is not installed")
+    def test_expressions_are_promql(self):
+        rules = [{"record": "r:%d" % k, "expr": e.replace("$__rate_interval", "5m").replace("$instance", ".*")} for k, (_, e) in enumerate(expressions()[0])]
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+            json.dump({"groups": [{"name": "dashboard", "rules": rules}]}, f)  # JSON is YAML
+            f.flush()
+            p = subprocess.run(["promtool", "check", "rules", "--lint=none", f.name], capture_output=True, text=True)
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+
+    def test_watches_are_counted(self):
+        before = self.read()
+        watch = Watch(self.server, self.configmaps)
+        labels = {"resource": "configmaps", "group": "", "version": "v1"}
+        self.assertEqual(self.value(self.read(), "apiserver_longrunning_requests", verb="WATCH", scope="namespace", **labels), 1)
+        for k in range(4):
+            self.make("w%d" % k)
+        watch.wait(4)
+
+        def more(name):
+            return self.value(self.read(), name, **labels) - (self.value(before, name, **labels) if name in before else 0)
+        until(lambda: more("apiserver_watch_events_total") == 4)
+        sizes = self.read()["apiserver_watch_events_sizes"]["samples"]
+        self.assertEqual(sum(v for (n, l), v in sizes.items() if n.endswith("_count") and set(labels.items()) <= set(l)),
+                         self.value(self.read(), "apiserver_watch_events_total", **labels))
+        watch.close()
+        until(lambda: self.value(self.read(), "apiserver_longrunning_requests", **labels) == 0)
+
+    def test_a_slow_watch_lags(self):
+        """A watch whose peer does not read is behind, and says how far."""
+        raw = Raw(self.server)
+        raw.head("GET", self.configmaps + "?watch=true")
+        self.assertEqual(raw.read_head().status, 200)
+        for k in range(12):
+            self.make("fat%d" % k, {"x": "y" * 900000})
+        until(lambda: self.value(self.read(), "coracle_watch_lagging") == 1, 20)
+        families = until(lambda: [f for f in [self.read()] if self.value(f, "coracle_watch_lag_seconds") > 1], 20)[0]
+        self.assertGreater(self.value(families, "coracle_watch_lag_revisions"), 0)
+        raw.close()
+        until(lambda: self.value(self.read(), "coracle_watch_lagging") == 0, 20)
+
+    def test_outcomes_of_access_are_counted(self):
+        before = self.read()
+        self.assertEqual(self.server.get("/api/v1/namespaces", token="no such token")[0], 401)
+        self.assertEqual(self.server.get("/api/v1/namespaces", token="bobtoken")[0], 200)
+        with Raw(self.server) as raw:  # nobody: public paths may be read, and no more
+            raw.head("POST", "/version", [("Content-Length", "0")], auth=False)
+            self.assertEqual(raw.read().status, 403)
+        after = self.read()
+
+        def more(name, **labels):
+            return self.value(after, name, **labels) - self.value(before, name, **labels)
+        self.assertEqual(more("authentication_attempts", result="error"), 1)
+        self.assertEqual(more("authorization_attempts_total", result="allowed"), 2)  # and the scrape
+        self.assertEqual(more("authorization_attempts_total", result="denied") + more("authorization_attempts_total", result="no-opinion"), 1)
+        self.assertEqual(more("apiserver_rejected_requests_total", reason="unauthenticated"), 1)
+        self.assertEqual(more("apiserver_rejected_requests_total", reason="forbidden"), 1)
+        self.assertEqual(more("authenticated_user_requests", username="admin"), 1)
+        self.assertEqual(more("authenticated_user_requests", username="other"), 2)  # bob and nobody
+
+    def test_commits_are_counted(self):
+        before = self.read()
+        for k in range(20):
+            self.make("c%d" % k)
+        after = self.read()
+
+        def more(name, sample=""):
+            of = lambda f: f[name]["samples"][name + sample, ()]
+            return of(after) - of(before)
+        self.assertGreaterEqual(more("coracle_store_transactions_total"), 20)
+        self.assertEqual(more("coracle_store_batch_size", "_sum"), more("coracle_store_transactions_total"))
+        self.assertEqual(more("coracle_store_batch_size", "_count"), more("coracle_store_commits_total"))
+        self.assertEqual(more("coracle_store_wait_seconds", "_count"), more("coracle_store_transactions_total"))
+        for name in ("coracle_store_sync_seconds", "coracle_store_batch_seconds"):
+            self.assertEqual(more(name, "_count"), more("coracle_store_commits_total"))
+            self.assertGreater(more(name, "_sum"), 0)
+        self.assertEqual(self.value(until(lambda: [f for f in [self.read()] if self.value(f, "apiserver_resource_objects", resource="configmaps") >= 20], 10)[0],
+                                    "coracle_store_writable"), 1)
 
     def value(self, families, name, **labels):
         """The sum over the series that have these labels."""
@@ -107,7 +294,7 @@ class Metrics(Case):
 
         def more(**labels):
             return self.value(after, "apiserver_request_total", **labels) - self.value(before, "apiserver_request_total", **labels)
-        self.assertEqual(more(resource="configmaps", verb="POST", code="201") + more(resource="configmaps", verb="CREATE", code="201"), 2)
+        self.assertEqual(more(resource="configmaps", verb="POST", scope="resource", code="201"), 2)
         self.assertEqual(more(resource="configmaps", verb="GET", code="200"), 5)
         self.assertEqual(more(resource="configmaps", verb="GET", code="404"), 1)
         self.assertEqual(more(resource="configmaps", verb="DELETE", code="200"), 1)
@@ -121,6 +308,45 @@ class Metrics(Case):
                 self.server.get("/apis/invented%d.io/v1/things" % k)
         resources = {dict(labels).get("resource") for (_, labels) in self.read()["apiserver_request_total"]["samples"]}
         self.assertFalse([r for r in resources if r and r.startswith("invented")][5:])
+
+    def test_the_audit_id_is_in_the_log(self):
+        """The answer's Audit-Id, a new one or the client's own, is that of the log line; nothing secret is."""
+        with Server(preset=self.server.preset, level="debug", flags=["--log-format", "json"]) as server:
+            server.post("/api/v1/namespaces", {"metadata": {"name": "a"}})
+            own = server.request("GET", "/api/v1/namespaces/a?pretty=true", headers={"Audit-Id": "mine-1"})[1]["Audit-Id"]
+            new = server.get("/api/v1/namespaces/a")[1]["Audit-Id"]
+            long = server.request("GET", "/api/v1/namespaces/a", headers={"Audit-Id": "x" * 65})[1]["Audit-Id"]
+            server.post("/api/v1/namespaces/a/secrets", {"metadata": {"name": "s"}, "stringData": {"k": "hidden-value"}})
+            text = server.stderr()
+        self.assertEqual(own, "mine-1")
+        self.assertRegex(new, r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+        self.assertEqual(len(long), 36)
+        lines = {l["id"]: l for l in map(json.loads, text.splitlines()) if l["msg"] == "request"}
+        self.assertEqual({k: lines["mine-1"][k] for k in ("method", "path", "query", "verb", "status", "user")},
+                         {"method": "GET", "path": "/api/v1/namespaces/a", "query": "pretty=true", "verb": "get", "status": 200, "user": "admin"})
+        self.assertEqual((lines[new]["status"], lines[long]["status"]), (200, 200))
+        for secret in ("hidden-value", server.token):
+            self.assertNotIn(secret, text)
+
+    def test_client_certificates_are_watched(self):
+        """A request with a client certificate is counted by what is left of the certificate's life."""
+        def count():
+            return self.read()["apiserver_client_certificate_expiration_seconds"]["samples"]
+        before, config = count(), kubeconfig(self.server.kubeconfig)
+        if "client-certificate-data" not in config:
+            self.skipTest("the administrator's kubeconfig holds no certificate")
+        with tempfile.TemporaryDirectory() as d:
+            for name in ("certificate", "key"):
+                with open(os.path.join(d, name), "w") as f:
+                    f.write(config["client-%s-data" % name])
+            with Raw(self.server, cert=(os.path.join(d, "certificate"), os.path.join(d, "key"))) as raw:
+                raw.head("GET", "/api/v1/namespaces", auth=False)
+                self.assertEqual(raw.read().status, 200)
+        name, after = "apiserver_client_certificate_expiration_seconds", count()
+        self.assertEqual(after[name + "_count", ()] - before[name + "_count", ()], 1)
+        self.assertGreater(after[name + "_sum", ()] - before[name + "_sum", ()], 30 * 86400)
+        expires = self.read()["coracle_server_certificate_expiration_timestamp_seconds"]["samples"]
+        self.assertGreater(min(expires.values()), 1.6e9)
 
     def test_health(self):
         for root in ("healthz", "livez", "readyz"):

@@ -99,8 +99,34 @@ static void test_levels(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
+/* Twenty of a kind, then silence; other messages are not concerned. */
+static void test_burst(void **state)
+{
+    (void)state;
+    log_setup(LOG_DEBUG, LOG_TEXT, fds[1]);
+    for (int i = 0; i < 50; i++) {
+        log_error("it fails again", LOG_I("i", i));
+    }
+    char many[16384];
+    ssize_t n = read(fds[0], many, sizeof(many) - 1);
+    assert_true(n > 0);
+    many[n] = 0;
+    int lines = 0;
+    for (const char *p = many; (p = strchr(p, '\n')) != NULL; p++) {
+        lines++;
+    }
+    assert_int_equal(lines, 20);
+    assert_non_null(strstr(many, "i=19\n"));
+    log_error("something else");
+    assert_non_null(strstr(logged(), "something else"));
+    for (int i = 0; i < 30; i++) { /* what is no warning is never left out */
+        log_info("it goes on", LOG_I("i", i));
+        assert_non_null(strstr(logged(), "it goes on"));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_text), T(test_json), T(test_levels)};
+    const struct CMUnitTest tests[] = {T(test_text), T(test_json), T(test_levels), T(test_burst)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,12 +142,84 @@ static void test_threads(void **state)
     assert_output(m, "# HELP n N.\n# TYPE n counter\nn 40000\n");
 }
 
+static void *observe_many(void *s)
+{
+    static _Atomic size_t next;
+    metrics_use_shard(next++);
+    for (int i = 0; i < 10000; i++) {
+        metric_observe(s, i % 2 ? 0.25 : 4);
+    }
+    return NULL;
+}
+
+/* Each thread has cells of its own; a scrape sees one series. */
+static void test_shards(void **state)
+{
+    (void)state;
+    AUTO(destroyp) struct metrics *m = metrics_create();
+    const double buckets[] = {1};
+    struct metric *s = metrics_series(m, METRIC_HISTOGRAM, "h", "H.", NULL, 0, buckets, 1);
+    pthread_t t[12];
+    for (int i = 0; i < 12; i++) {
+        assert_int_equal(pthread_create(&t[i], NULL, observe_many, s), 0);
+    }
+    for (int i = 0; i < 12; i++) {
+        pthread_join(t[i], NULL);
+    }
+    assert_output(m, "# HELP h H.\n# TYPE h histogram\nh_bucket{le=\"1\"} 60000\n"
+                     "h_bucket{le=\"+Inf\"} 120000\nh_sum 255000\nh_count 120000\n");
+}
+
+/* What is set is what is read, whoever set it. */
+static void test_gauge_of_threads(void **state)
+{
+    (void)state;
+    AUTO(destroyp) struct metrics *m = metrics_create();
+    struct metric *s = metrics_series(m, METRIC_GAUGE, "g", "G.", NULL, 0, NULL, 0);
+    metrics_use_shard(3);
+    metric_add(s, 5);
+    metrics_use_shard(1);
+    metric_add(s, -2);
+    assert_output(m, "# HELP g G.\n# TYPE g gauge\ng 3\n");
+    metric_set(s, 1);
+    metrics_use_shard(0);
+    assert_output(m, "# HELP g G.\n# TYPE g gauge\ng 1\n");
+}
+
+static double read_double(void *arg)
+{
+    return *(double *)arg;
+}
+
+static void test_read_and_forget(void **state)
+{
+    (void)state;
+    AUTO(destroyp) struct metrics *m = metrics_create();
+    const struct metric_label a[] = {{"q", STR("a")}}, b[] = {{"q", STR("b")}};
+    double x = 1, y = 2;
+    struct metric *sa = metrics_read(m, METRIC_GAUGE, "depth", "D.", a, 1, read_double, &x);
+    struct metric *sb = metrics_read(m, METRIC_GAUGE, "depth", "D.", b, 1, read_double, &x);
+    assert_ptr_equal(sb, metrics_read(m, METRIC_GAUGE, "depth", "D.", b, 1, read_double, &y));
+    assert_output(m, "# HELP depth D.\n# TYPE depth gauge\ndepth{q=\"a\"} 1\ndepth{q=\"b\"} 2\n");
+    metrics_forget(m, sa);
+    x = 7;
+    assert_output(m, "# HELP depth D.\n# TYPE depth gauge\ndepth{q=\"b\"} 2\n");
+    metrics_forget(m, sb);
+    metrics_forget(m, NULL);
+    assert_output(m, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),    cmocka_unit_test(test_histogram),
-        cmocka_unit_test(test_cap),     cmocka_unit_test(test_collectors),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_histogram),
+        cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_collectors),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_gauge_of_threads),
+        cmocka_unit_test(test_read_and_forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

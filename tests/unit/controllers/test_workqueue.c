@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -332,6 +333,60 @@ static void test_stop_keeps_what_waits(void **state)
     workqueue_destroy(NULL);
 }
 
+static void assert_has(struct metrics *m, const char *line)
+{
+    AUTO(buf_finish) struct buf b = {0};
+    metrics_write(m, &b);
+    buf_addc(&b, 0);
+    if (!strstr(b.ptr, line)) {
+        fail_msg("%s is not in\n%s", line, b.ptr);
+    }
+}
+
+/* client-go's numbers: an add while the key waits is none, a wait begins with the add. */
+static void test_measured(void **state)
+{
+    (void)state;
+    struct metrics *m = metrics_create();
+    struct workqueue *q = workqueue_create();
+    workqueue_measure(q, m, "q");
+    workqueue_add(q, STR("a"));
+    workqueue_add(q, STR("a"));
+    workqueue_add(q, STR("b"));
+    assert_has(m, "workqueue_depth{name=\"q\"} 2\n");
+    assert_has(m, "workqueue_adds_total{name=\"q\"} 2\n");
+    assert_has(m, "workqueue_longest_running_processor_seconds{name=\"q\"} 0\n");
+    AUTO_FREE char *a = workqueue_get(q), *b = workqueue_get(q);
+    usleep(30000);
+    AUTO(buf_finish) struct buf text = {0};
+    metrics_write(m, &text);
+    buf_addc(&text, 0);
+    const char *longest =
+                   strstr(text.ptr, "workqueue_longest_running_processor_seconds{name=\"q\"} "),
+               *unfinished = strstr(text.ptr, "workqueue_unfinished_work_seconds{name=\"q\"} ");
+    assert_non_null(longest);
+    assert_non_null(unfinished);
+    double l = strtod(strchr(longest, ' '), NULL), u = strtod(strchr(unfinished, ' '), NULL);
+    assert_true(l >= 0.03 && l < 10);
+    assert_true(u >= 0.06 && u >= l && u < 20);
+    workqueue_done(q, str_from(a));
+    workqueue_add_failed(q, str_from(b));
+    workqueue_done(q, str_from(b));
+    workqueue_done(q, str_from(b)); /* not in work: nothing happens */
+    assert_has(m, "workqueue_unfinished_work_seconds{name=\"q\"} 0\n");
+    assert_has(m, "workqueue_retries_total{name=\"q\"} 1\n");
+    assert_has(m, "workqueue_queue_duration_seconds_count{name=\"q\"} 2\n");
+    assert_has(m, "workqueue_work_duration_seconds_count{name=\"q\"} 2\n");
+    assert_has(m, "workqueue_work_duration_seconds_bucket{name=\"q\",le=\"0.01\"} 0\n");
+    workqueue_destroy(q);
+    q = workqueue_create(); /* what replaces it goes on with the counters */
+    workqueue_measure(q, m, "q");
+    assert_has(m, "workqueue_depth{name=\"q\"} 0\n");
+    assert_has(m, "workqueue_adds_total{name=\"q\"} 2\n");
+    workqueue_destroy(q);
+    metrics_destroy(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_backoff_has_an_end),
         cmocka_unit_test(test_never_one_key_twice_at_once),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_measured),
         cmocka_unit_test(test_stop_keeps_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ static void test_health_and_metrics(void **state)
     buf_addc(&text, 0);
     static const char *const families[] = {"coracle_store_revision ", "coracle_store_floor ",
                                            "coracle_store_commits_total ",
-                                           "coracle_store_disk_bytes ", "coracle_types "};
+                                           "apiserver_storage_size_bytes{", "coracle_types "};
     for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++) {
         assert_non_null(strstr(text.ptr, families[i]));
     }
