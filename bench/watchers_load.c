@@ -213,6 +213,13 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static void sort(struct sample *s)
+{
+    if (s->n) {
+        qsort(s->ms, s->n, sizeof(float), by_value);
+    }
+}
+
 static void pause_some(struct bench *b, bool on)
 {
     for (int i = 0; i < b->n_conns && i < b->o.pause; i++) {
@@ -247,8 +254,8 @@ int lost(const struct bench *b)
 
 static void report_load(struct bench *b, struct usage before, struct usage after, double seconds)
 {
-    qsort(b->latency.ms, b->latency.n, sizeof(float), by_value);
-    qsort(b->gets.ms, b->gets.n, sizeof(float), by_value);
+    sort(&b->latency);
+    sort(&b->gets);
     printf("events: %llu writes to %d watchers in %.1f s: %llu delivered, %.0f/s, %.1f MB/s, "
            "p50 %.1f ms, p99 %.1f ms, max %.1f ms\n",
            (unsigned long long)b->acked, b->o.watchers, seconds, (unsigned long long)b->events,

@@ -298,23 +298,53 @@ struct blob *watch_entry_line(struct watcher *w, struct watch_entry *e, enum wat
     return blob_ref(f->line);
 }
 
+/* An object with nothing in it but its revision, as the reference makes it. */
+static void add_bookmark(struct buf *b, const struct watcher *w, int64_t rev, bool initial_end)
+{
+    const char *meta = w->r.v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
+    if (w->r.as == REPRESENT_PARTIAL) {
+        buf_printf(b, "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"%s\"", meta);
+    } else {
+        buf_printf(b, "{\"kind\":\"%.*s\",\"apiVersion\":\"%.*s\"", STR_FMT(w->type->kind),
+                   STR_FMT(w->version->api_version));
+    }
+    buf_printf(b, ",\"metadata\":{\"resourceVersion\":\"%lld\"", (long long)rev);
+    if (initial_end) {
+        buf_addz(b, ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}");
+    }
+    buf_addz(b, "}}");
+}
+
+/* A Table of that object: as any other event's, but that the one that ends the initial events
+ * always shows its annotation. */
+static void add_bookmark_table(struct buf *b, struct watcher *w, struct str object,
+                               bool initial_end)
+{
+    struct arena a;
+    arena_init(&a, 0);
+    yyjson_mut_doc *d = NULL;
+    if (json_read_own(&a, object, &d, NULL) == 0) {
+        struct representation r = w->r;
+        if (initial_end && r.include == INCLUDE_NONE) {
+            r.include = INCLUDE_METADATA;
+        }
+        represent_table(b, w->type, w->version, &r, yyjson_mut_doc_get_root(d), takes_columns(w),
+                        STR_NULL);
+        w->columns_given = true;
+    }
+    arena_finish(&a);
+}
+
 struct blob *watch_line_bookmark(struct watcher *w, int64_t rev, bool initial_end)
 {
-    AUTO(buf_finish) struct buf b = {0};
-    const char *meta = w->r.v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
+    AUTO(buf_finish) struct buf b = {0}, object = {0};
     begin_line(&b, WATCH_BOOKMARK);
-    if (w->r.as == REPRESENT_OBJECT) {
-        buf_printf(&b, "{\"kind\":\"%.*s\",\"apiVersion\":\"%.*s\"", STR_FMT(w->type->kind),
-                   STR_FMT(w->version->api_version));
+    if (w->r.as == REPRESENT_TABLE) {
+        add_bookmark(&object, w, rev, initial_end);
+        add_bookmark_table(&b, w, buf_str(&object), initial_end);
     } else {
-        buf_printf(&b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\"",
-                   w->r.as == REPRESENT_TABLE ? "Table" : "PartialObjectMetadata", meta);
+        add_bookmark(&b, w, rev, initial_end);
     }
-    buf_printf(&b, ",\"metadata\":{\"resourceVersion\":\"%lld\"", (long long)rev);
-    if (initial_end) {
-        buf_addz(&b, ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}");
-    }
-    buf_addz(&b, w->r.as == REPRESENT_TABLE ? "},\"rows\":[]}" : "}}");
     return end_line(&b);
 }
 

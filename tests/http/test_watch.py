@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watches: at once, complete, from every revision, over both HTTP versions."""
-import json, socket, statistics, struct, threading, time
+import json, os, socket, statistics, struct, subprocess, threading, time
 
-from support import Case, Http2Watch, Raw, Watch, configmap, metrics, until
+import support
+from lib.server import binary
+from support import LIMITS, Case, Http2Watch, Raw, Watch, configmap, metrics, until
 
 BOTH = [Watch, Http2Watch]
 
@@ -236,6 +238,127 @@ class Watches(Case):
         self.assertEqual([e["type"] for e in w.events], ["ADDED"] * 3 + ["BOOKMARK"])
         self.assertEqual(w.events[3]["object"]["metadata"]["annotations"], {"k8s.io/initial-events-end": "true"})
         w.close()
+
+    def watch_list(self, more="", headers=()):
+        return Watch(self.server, self.configmaps + "?sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan" + more, headers)
+
+    def test_watch_list_while_writes_go_on(self):
+        """What comes before the bookmark is the state at its revision, exactly; what comes after it is what happened since."""
+        stop, problems = threading.Event(), []
+
+        def write(n):
+            conn, k = self.server.connection(), 0
+            while not stop.is_set():
+                k += 1
+                name = "w%d-%02d" % (n, k % 25)
+                status, _, body = self.server.request("PUT", self.configmaps + "/" + name, configmap(name, {"k": str(k)}), conn=conn)
+                if status == 404:
+                    status, _, body = self.server.post(self.configmaps, configmap(name, {"k": str(k)}), conn=conn)
+                elif k % 7 == 0:
+                    status, _, body = self.server.request("DELETE", self.configmaps + "/" + name, conn=conn)
+                if status not in (200, 201):
+                    problems.append(body)
+            conn.close()
+        begin = self.present()
+        ledger = Watch(self.server, self.configmaps + "?resourceVersion=%d" % begin)
+        threads = [threading.Thread(target=write, args=(n,)) for n in range(3)]
+        for t in threads:
+            t.start()
+        watches = []
+        for _ in range(10):
+            time.sleep(0.06)
+            watches.append(self.watch_list())
+        stop.set()
+        for t in threads:
+            t.join()
+        self.assertEqual(problems, [])
+        self.make("end")
+        for w in watches + [ledger]:
+            until(lambda: w.events and w.events[-1]["object"]["metadata"].get("name") == "end")
+        for w in watches:
+            at = next(i for i, e in enumerate(w.events) if e["type"] == "BOOKMARK")
+            mark = self.rev(w.events[at]["object"])
+            self.assertEqual(w.events[at]["object"]["metadata"]["annotations"], {"k8s.io/initial-events-end": "true"})
+            state = {}
+            for e in ledger.events:
+                o = e["object"]["metadata"]
+                if int(o["resourceVersion"]) <= mark:
+                    state[o["name"]] = o["resourceVersion"]
+                    if e["type"] == "DELETED":
+                        del state[o["name"]]
+            initial = {e["object"]["metadata"]["name"]: e["object"]["metadata"]["resourceVersion"] for e in w.events[:at]}
+            self.assertEqual({e["type"] for e in w.events[:at]} - {"ADDED"}, set())
+            self.assertEqual((len(initial), initial), (at, state))
+            self.assertEqual([(e["type"], self.rev(e["object"])) for e in w.events[at + 1:]],
+                             [(e["type"], self.rev(e["object"])) for e in ledger.events if self.rev(e["object"]) > mark])
+            w.close()
+        ledger.close()
+
+    def test_watch_list_of_few(self):
+        self.make("a", labels={"x": "y"})
+        self.make("b")
+        w = self.watch_list("&labelSelector=x%3Dy")
+        w.wait(2)
+        self.assertEqual([(e["type"], e["object"]["metadata"].get("name")) for e in w.events], [("ADDED", "a"), ("BOOKMARK", None)])
+        w.close()
+
+    def test_watch_list_that_is_refused(self):
+        """As in the reference's validation."""
+        now = self.present()
+        for query in ("sendInitialEvents=true", "sendInitialEvents=false", "sendInitialEvents=true&resourceVersionMatch=Exact&resourceVersion=%d" % now,
+                      "sendInitialEvents=true&resourceVersionMatch=Bogus", "resourceVersionMatch=NotOlderThan", "resourceVersionMatch=Exact&resourceVersion=%d" % now):
+            answer = self.server.get(self.configmaps + "?watch=true&" + query)
+            self.assertStatus(answer, 422, "Invalid")
+        self.assertStatus(self.server.get(self.configmaps + "?sendInitialEvents=true&resourceVersionMatch=NotOlderThan"), 422, "Invalid")  # a list
+
+    def test_bookmarks_of_tables(self):
+        self.make("a", {"k": "v"})
+        for include, kind in (("", "PartialObjectMetadata"), ("Metadata", "PartialObjectMetadata"), ("None", "PartialObjectMetadata"), ("Object", "ConfigMap")):
+            w = self.watch_list("&includeObject=" + include if include else "", [("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")])
+            mark = w.wait(2)[1]
+            rows = mark["object"]["rows"]
+            self.assertEqual((mark["type"], mark["object"]["kind"], len(rows), rows[0]["object"]["kind"]), ("BOOKMARK", "Table", 1, kind))
+            self.assertEqual(rows[0]["object"]["metadata"]["annotations"], {"k8s.io/initial-events-end": "true"})
+            self.assertEqual(rows[0]["object"]["metadata"]["resourceVersion"], mark["object"]["metadata"]["resourceVersion"])
+            self.assertEqual(rows[0]["cells"], ["", 0, "<unknown>"])
+            self.assertFalse(mark["object"].get("columnDefinitions"))
+            w.close()
+
+    def test_the_first_bookmark_of_a_table_has_the_columns(self):
+        w = self.watch_list("", [("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")])
+        mark = w.wait(1)[0]
+        self.assertEqual((mark["type"], [c["name"] for c in mark["object"]["columnDefinitions"]]), ("BOOKMARK", ["Name", "Data", "Age"]))
+        w.close()
+
+    def test_many_watchers_see_everything(self):
+        """The short form of the load test: idle watches, busy ones that stand still for a while, over both HTTP versions."""
+        program = os.path.join(os.path.dirname(binary(support.PRESET)), "watchers")
+        if not os.path.exists(program):
+            self.skipTest("no " + program)
+        common = [program, "--url", self.server.url, "--token", self.server.token, "--pid", str(self.server.process.pid)]
+        for flags in (["--watchers", "300", "--idle", "1"],
+                      ["--watchers", "200", "--events", "50", "--seconds", "4", "--gets", "20", "--size", "1500", "--pause", "50", "--pause-s", "2"],
+                      ["--watchers", "200", "--streams", "50", "--events", "20", "--seconds", "2"],
+                      ["--watchers", "20", "--events", "40", "--seconds", "4", "--size", "100000", "--pause", "10", "--pause-s", "2"]):
+            p = subprocess.run(common + flags, capture_output=True, text=True, timeout=120)
+            self.assertEqual(p.returncode, 0, "%s: %s %s" % (flags, p.stdout, p.stderr))
+
+    def test_a_reader_that_is_lapped(self):
+        """More comes meanwhile than the ring holds: the rest is read from the store's log."""
+        behind = metrics(self.server)["coracle_watch_behind_total"]
+        w = Watch(self.server, self.configmaps + "?resourceVersion=%d" % self.present(), start=False)
+        body, conn = "x" * 1000000, self.server.connection()
+        n = LIMITS["LIMIT_WATCH_RING_BYTES"] // len(body) + 20
+        for k in range(n):
+            status, _, made = self.server.post(self.configmaps, configmap("c%d" % k, {"k": body}), conn=conn)
+            self.assertEqual(status, 201)
+        conn.close()
+        w.start()
+        w.wait(n, 60)
+        self.assertEqual(w.short(), ["ADDED c%d" % k for k in range(n)])
+        self.assertGreater(metrics(self.server)["coracle_watch_behind_total"], behind)
+        w.close()
+        self.assertEqual(self.server.request("DELETE", self.configmaps)[0], 200)  # other tests list everything
 
     def test_selector_transitions(self):
         rev = self.present()
