@@ -341,7 +341,7 @@ static void compacted_behind_its_back(void **state)
     etcd_start(&f->etcd);
     await_etcd(h, &f->etcd);
     for (int i = 2; i < 50; i++) {
-        char text[8];
+        char text[16];
         snprintf(text, sizeof(text), "%d", i);
         foreign_put(h, &f->etcd, "/t//a", text);
     }
