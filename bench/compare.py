@@ -16,7 +16,7 @@ QUICK = {"n": 1000, "gets": 8000, "lists": 30, "watchers": 100, "events": 100}
 def arguments():
     a = argparse.ArgumentParser(prog="./dev bench", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     a.add_argument("--only", choices=["coracle", "reference"], help="one side only")
-    a.add_argument("--store", choices=["sqlite", "memory", "etcd"], default="sqlite", help="what Coracle keeps its objects in; etcd: the reference's own binary, started here")
+    a.add_argument("--store", choices=["sqlite", "memory", "etcd"], default="sqlite", help="what Coracle keeps its objects in; etcd: the reference's binary, in a directory of its own")
     a.add_argument("--rounds", type=int, help="rounds of krmbench, the two sides in turn (3; 1 with --quick)")
     a.add_argument("--quick", action="store_true", help="within three minutes: one smaller round, fewer definitions and objects")
     a.add_argument("--phases", default="", help="some of " + ",".join(ALL))

@@ -37,7 +37,9 @@ def krm(subject, tools, flags, timeout=300):
     out = {"idle_rss": 0, "ready_ms": subject.ready_ms}
     time.sleep(3)
     out["idle_rss"], out["idle_anon"] = subject.memory()
+    before = subject.cpu_each()
     out["rows"] = krmbench(subject, tools, KRM_PHASES, flags, timeout)
+    out["cpu_s"] = {name: s - before[name] for name, s in subject.cpu_each().items()}
     out["after_rss"], out["after_anon"] = subject.memory()
     time.sleep(5)
     out["settled_rss"], out["settled_anon"] = subject.memory()

@@ -61,8 +61,11 @@ class Subject:
     def pids(self):
         return ",".join("%s:%d" % (name, p.pid) for name, p in self.processes.items())
 
+    def cpu_each(self):
+        return {name: cpu_of(p.pid) for name, p in self.processes.items()}
+
     def cpu(self):
-        return sum(cpu_of(p.pid) for p in self.processes.values())
+        return sum(self.cpu_each().values())
 
     def memory(self):
         """(resident, anonymous) of all processes, MiB."""
