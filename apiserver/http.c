@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-enum { BODY_INLINE = 4096, SEND_LOOK_MS = LIMIT_WATCH_STALL_MS / 2 };
+enum { BODY_INLINE = 4096 };
 
 static void on_proceed(h2o_generator_t *g, h2o_req_t *req);
 
@@ -299,7 +299,7 @@ void exchange_tick(struct http_loop *l)
 {
     uint64_t now = h2o_now(l->ev);
     struct exchange *x;
-    while ((x = l->send_first) && now - x->send_since >= SEND_LOOK_MS) {
+    while ((x = l->send_first) && now - x->send_since >= l->server->times.stall / 2) {
         int queued = 0;
         if (ioctl(h2o_socket_get_fd(x->conn->sock), SIOCOUTQ, &queued) != 0) {
             queued = 0;

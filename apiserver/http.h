@@ -110,6 +110,11 @@ void http_loop_set_user(struct http_loop *l, void *user);
 void *http_loop_user(const struct http_loop *l);
 
 /* ---- life ---- */
+/* How long a peer may take, in ms; tests take other values than base/limits.h and http_priv.h. */
+struct http_times {
+    unsigned head, body, idle, handshake, stall, tick;
+};
+
 struct http_options {
     const char *const *listen; /* "127.0.0.1:6443", "[::1]:0", "unix:/path" */
     size_t n_listen;
@@ -117,6 +122,7 @@ struct http_options {
     const char *cert_file, *key_file; /* PEM */
     const char *client_ca_file; /* client certificates are asked for (not required) and verified by it; NULL: not asked */
     size_t loops;              /* 0: one a core */
+    const struct http_times *times; /* NULL: the usual ones */
     size_t max_connections, max_connections_per_peer; /* 0: LIMIT_CONNECTIONS, LIMIT_CONNECTIONS_PEER */
     http_handler_fn *handler;
     void *handler_arg;

@@ -184,7 +184,7 @@ void http_shaking_tick(struct http_loop *l)
 {
     uint64_t now = h2o_now(l->ev);
     struct http_conn *c;
-    while ((c = l->shaking_first) && now - c->active_ms > LIMIT_HANDSHAKE_MS) {
+    while ((c = l->shaking_first) && now - c->active_ms > l->server->times.handshake) {
         http_conn_reject(c, HTTP_REASON_HANDSHAKE_TIME);
         shaking_unlink(c);
     }
@@ -256,13 +256,18 @@ void http_listener_tick(struct http_listener *k)
 
 /* ---- requests ---- */
 
-static bool headers_too_large(const h2o_req_t *req)
+/* False: one has no name (which HTTP/2 can say). */
+static bool measure_headers(const h2o_req_t *req, size_t *ret)
 {
-    size_t n = 0;
+    size_t n = req->input.path.len;
     for (size_t i = 0; i < req->headers.size; i++) {
+        if (!req->headers.entries[i].name->len) {
+            return false;
+        }
         n += req->headers.entries[i].name->len + req->headers.entries[i].value.len + 4;
     }
-    return n + req->input.path.len > LIMIT_HEADER_BYTES || req->headers.size > HTTP_FIELDS_MAX;
+    *ret = n;
+    return true;
 }
 
 static bool is_star(const h2o_req_t *req)
@@ -274,25 +279,27 @@ static bool is_star(const h2o_req_t *req)
 /* NULL: it may pass. */
 static const struct http_refusal *check(const struct http_conn *c, const h2o_req_t *req)
 {
-    static const struct http_refusal unseen = {500, "Internal Server Error",
-                                               "500 Internal Server Error",
-                                               HTTP_REASON_BAD_REQUEST},
-                                     target = {400, "Bad Request",
-                                               "400 Bad Request: malformed request target",
-                                               HTTP_REASON_BAD_REQUEST},
-                                     path = {414, "Request URI Too Long",
-                                             "414 Request URI Too Long", HTTP_REASON_URI},
-                                     headers = {431, "Request Header Fields Too Large",
-                                                "431 Request Header Fields Too Large",
-                                                HTTP_REASON_HEADERS};
-    size_t length = req->query_at == SIZE_MAX ? req->input.path.len : req->query_at;
+    static const struct http_refusal
+        unseen = {500, "Internal Server Error", "500 Internal Server Error",
+                  HTTP_REASON_BAD_REQUEST},
+        target = {400, "Bad Request", "400 Bad Request: malformed request target",
+                  HTTP_REASON_BAD_REQUEST},
+        field = {400, "Bad Request", "400 Bad Request: malformed header", HTTP_REASON_BAD_REQUEST},
+        path = {414, "Request URI Too Long", "414 Request URI Too Long", HTTP_REASON_URI},
+        headers = {431, "Request Header Fields Too Large", "431 Request Header Fields Too Large",
+                   HTTP_REASON_HEADERS};
+    size_t bytes, length = req->query_at == SIZE_MAX ? req->input.path.len : req->query_at;
     if (req->version < 0x200 ? !c->gate1.passed : !c->gate2) {
         return &unseen;
     }
     if (!req->input.path.len || (req->input.path.base[0] != '/' && !is_star(req))) {
         return &target;
     }
-    return length > LIMIT_PATH_BYTES ? &path : headers_too_large(req) ? &headers : NULL;
+    if (!measure_headers(req, &bytes)) {
+        return &field;
+    }
+    bool large = bytes > LIMIT_HEADER_BYTES || req->headers.size > HTTP_FIELDS_MAX;
+    return length > LIMIT_PATH_BYTES ? &path : large ? &headers : NULL;
 }
 
 static int refuse(struct http_conn *c, h2o_req_t *req, const struct http_refusal *why)

@@ -26,7 +26,7 @@ enum {
     UPLOADS_MAX = 256, /* 100 streams at once, and refused ones whose peer still sends */
     SMALL_INCREMENT = 16,
     HUGE_INCREMENT = 1 << 30,
-    LOOK_AFTER_MS = 5000,
+    LOOKS = 60, /* within a body's time: whether h2o still has its stream */
     CANCEL = 8, /* an error code */
 };
 
@@ -627,18 +627,19 @@ void gate2_done(struct http_conn *c, struct exchange *x, bool answered)
 void gate2_tick(struct http_conn *c, uint64_t now)
 {
     struct gate2 *g = c->gate2;
-    if ((g->block_id && now - g->block_ms > LIMIT_HEAD_MS) ||
-        (g->partial_ms && now - g->partial_ms > LIMIT_HEAD_MS)) {
+    const struct http_times *t = &c->loop->server->times;
+    if ((g->block_id && now - g->block_ms > t->head) ||
+        (g->partial_ms && now - g->partial_ms > t->head)) {
         http_conn_reject(c, HTTP_REASON_HEAD_TIME);
         return;
     }
     for (size_t i = 0; i < g->n_uploads; i++) {
         struct upload *u = &g->uploads[i];
-        if (u->asked || u->state || now - u->begun_ms < LOOK_AFTER_MS) {
+        if (u->asked || u->state || now - u->begun_ms < t->body / LOOKS) {
             continue;
         }
         struct h2_stream *stream = stream_find(c, u->id);
-        bool late = now - u->begun_ms > LIMIT_BODY_MS;
+        bool late = now - u->begun_ms > t->body;
         if (stream && late && h2_of(c)->state != H2_CONN_CLOSING) {
             http_reject(c->loop->server, HTTP_REASON_BODY_TIME);
             stream_reset(c, u->id, CANCEL);

@@ -186,6 +186,13 @@ void http_peer_leave(struct http_server *s, struct http_peer *p)
 
 void http_guard_create(struct http_server *s)
 {
+    static const struct http_times usual = {.head = LIMIT_HEAD_MS,
+                                            .body = LIMIT_BODY_MS,
+                                            .idle = HTTP_IDLE_MS,
+                                            .handshake = LIMIT_HANDSHAKE_MS,
+                                            .stall = LIMIT_WATCH_STALL_MS,
+                                            .tick = HTTP_TICK_MS};
+    s->times = s->o.times ? *s->o.times : usual;
     s->peers = ALLOC(struct http_peers);
     pthread_mutex_init(&s->peers->lock, NULL);
     create_metrics(s);
@@ -239,18 +246,19 @@ void http_conn_attend(struct http_conn *c)
 
 static void look_at(struct http_conn *c, uint64_t now)
 {
+    const struct http_times *t = &c->loop->server->times;
     uint64_t begun = c->gate1.begun_ms, idle = now - c->active_ms;
     if (c->phase == HTTP_PHASE_1 && c->gate1.passed) {
-        if (idle > HTTP_IDLE_MS) {
+        if (idle > t->idle) {
             http_conn_reject(c, HTTP_REASON_STALLED); /* its last answer cannot be written, h2o is
                                                          through with it */
         }
     } else if (c->phase == HTTP_PHASE_1 && begun) {
         bool body = c->gate1.head > 0;
-        if (now - begun > (body ? LIMIT_BODY_MS : LIMIT_HEAD_MS)) {
+        if (now - begun > (body ? t->body : t->head)) {
             gate1_late(c, body);
         }
-    } else if (c->phase == HTTP_PHASE_1 && idle > HTTP_IDLE_MS) {
+    } else if (c->phase == HTTP_PHASE_1 && idle > t->idle) {
         http_conn_cut(c);
     } else if (c->phase == HTTP_PHASE_2) {
         if (!c->live && idle > HTTP_IDLE2_MS + IDLE_GRACE_MS) {

@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-enum { TICK_MS = 1000, CLOSE_MS = 2000, BUSY_MS = 30000, WAIT_MS = 10000 };
+enum { CLOSE_MS = 2000, BUSY_MS = 30000, WAIT_MS = 10000 };
 
 /* h2o keeps up to 16 chunks of each size in thread-local lists, which nothing frees when a loop's
  * thread ends. Everything else that a loop allocates it gives back, so no other leak of a
@@ -163,7 +163,7 @@ static void loop_open(struct http_loop *l)
     h2o_multithread_register_receiver(l->ctx.queue, &l->receiver, on_messages);
     l->exact._initial_buf.capacity = 1;
     l->listeners = alloc_zero(s->n_addresses * sizeof(*l->listeners));
-    http_loop_every(l, TICK_MS, tick, l);
+    http_loop_every(l, s->times.tick, tick, l);
     l->open = true;
     if (s->o.loop_begin) {
         s->o.loop_begin(l);

@@ -24,6 +24,7 @@ enum {
     HTTP_ABORTS_MAX = 200, /* exchanges that a connection may abort within HTTP_ABORTS_MS */
     HTTP_ABORTS_MS = 10 * 1000,
     HTTP_LIVE_MAX = 200, /* exchanges at once on a connection; h2o itself allows 100 streams */
+    HTTP_TICK_MS = 1000,
     HTTP_IDLE_MS = 120 * 1000, /* HTTP/1.1: between requests */
     HTTP_IDLE2_MS = 180 * 1000,
     HTTP_FIELDS_MAX = 100, /* headers of a request */
@@ -201,6 +202,7 @@ struct http_server {
     _Atomic size_t bodies; /* bytes of all bodies in memory */
     _Atomic size_t connections;
     struct http_peers *peers;
+    struct http_times times;
     struct metric *rejected[HTTP_REASONS], *handshake_errors; /* NULL without metrics */
 };
 

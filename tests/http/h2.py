@@ -50,8 +50,12 @@ class H2:
         if preface:
             self.send(preface + frame(SETTINGS, 0, 0, settings))
         self.thread = threading.Thread(target=self.read, daemon=True)
+        self.polite = bool(preface)
         if read:
             self.thread.start()
+            end = time.monotonic() + timeout
+            while preface and (SETTINGS, ACK, 0, 0) not in self.frames and not self.over and time.monotonic() < end:
+                time.sleep(0.001)  # nothing of its own comes between the frames of a test from here on
 
     def send(self, data):
         with self.lock:
@@ -93,7 +97,8 @@ class H2:
             for at in range(0, len(payload), 6):
                 if payload[at:at + 2] == b"\0\4":
                     self.initial = int.from_bytes(payload[at + 2:at + 6], "big")
-            self.frame(SETTINGS, ACK, 0)
+            if self.polite:
+                self.frame(SETTINGS, ACK, 0)
         elif kind == WINDOW:
             more = int.from_bytes(payload, "big")
             if n:
