@@ -11,8 +11,8 @@
 #include "storage/sqlite_priv.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +32,7 @@ struct sqlite_map {
     char *at;
     _Atomic int64_t size; /* of the file, at least */
     _Atomic bool touched;
+    int64_t page;         /* bytes */
     int statm;            /* the process's memory in pages, -1: the system does not tell */
     _Atomic int64_t rest; /* of what statm says: resident although nothing here is */
 };
@@ -41,10 +42,13 @@ struct sqlite_map {
 static int64_t shared_bytes(const struct sqlite_map *m)
 {
     char text[128];
-    long long shared = 0;
     ssize_t n = m->statm < 0 ? -1 : pread(m->statm, text, sizeof(text) - 1, 0);
     text[n < 0 ? 0 : n] = 0;
-    return n > 0 && sscanf(text, "%*s %*s %lld", &shared) == 1 ? shared * sysconf(_SC_PAGESIZE) : 0;
+    char *third = text; /* "SIZE RESIDENT SHARED ..." */
+    for (int i = 0; i < 2 && third; i++) {
+        third = strchr(third + (i > 0), ' ');
+    }
+    return third ? strtoll(third, NULL, 10) * m->page : 0;
 }
 
 static void give_back(struct sqlite_map *m)
@@ -133,6 +137,7 @@ struct sqlite_map *sqlite_map_create(const char *path, struct sqlite_conn *c)
     m->methods.xFileControl = control;
     m->fd = fd;
     m->at = at;
+    m->page = sysconf(_SC_PAGESIZE);
     m->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     atomic_init(&m->rest, shared_bytes(m));
     return m;
