@@ -14,14 +14,15 @@ QUICK = {"n": 1000, "gets": 8000, "lists": 30, "watchers": 100, "events": 100}
 
 
 def arguments():
-    a = argparse.ArgumentParser(prog="./dev bench", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    a = argparse.ArgumentParser(prog="./dev bench")
     a.add_argument("--only", choices=["coracle", "reference"], help="one side only")
-    a.add_argument("--store", choices=["sqlite", "memory", "etcd"], default="sqlite", help="what Coracle keeps its objects in; etcd: the reference's binary, in a directory of its own")
+    a.add_argument("--store", choices=["sqlite", "memory", "etcd"], default="sqlite", help="what Coracle keeps its objects in (sqlite); etcd: the reference's binary, in a directory of its own")
     a.add_argument("--rounds", type=int, help="rounds of krmbench, the two sides in turn (3; 1 with --quick)")
     a.add_argument("--quick", action="store_true", help="within three minutes: one smaller round, fewer definitions and objects")
-    a.add_argument("--phases", default="", help="some of " + ",".join(ALL))
-    a.add_argument("--out", default="build/bench.json", help="where the figures go")
-    a.add_argument("--cold-gb", type=float, default=10, help="size of the store of phase cold")
+    a.add_argument("--phases", default="", help="some of " + ",".join(ALL) + " (all; with --quick all but the last two)")
+    a.add_argument("--out", default="build/bench.json", help="where the figures go (build/bench.json)")
+    a.add_argument("--minutes", type=float, default=20, help="no new step is begun after so long (20)")
+    a.add_argument("--cold-gb", type=float, default=10, help="size of the store of phase cold (10)")
     a.add_argument("--objects", type=int, help="in phase objects (100000; 10000 with --quick)")
     a.add_argument("--definitions", type=int, help="in phase definitions (500; 100 with --quick)")
     for flag in FULL:
@@ -44,7 +45,7 @@ def arguments():
 
 class Run:
     def __init__(self, options):
-        self.o, self.problems = options, []
+        self.o, self.problems, self.begun = options, [], time.monotonic()
         self.sides = [s for s in ("coracle", "reference") if options.only in (None, s)]
         if "reference" in self.sides and not options.tools.apiserver:
             self.sides.remove("reference")
@@ -56,6 +57,9 @@ class Run:
     def attempt(self, what, side, f):
         """One step; what goes wrong in it is told in the table's notes and does not end the run."""
         begun = time.monotonic()
+        if begun - self.begun > self.o.minutes * 60:
+            self.problems.append("%s, %s: not begun, the time was over" % (side, what))
+            return None
         try:
             out = f()
         except Exception as e:  # whatever it is, the other steps are worth having
@@ -139,7 +143,7 @@ def main():
         json.dump(result, f, indent=1)
     print(report.table(result).text())
     print("\n" + "\n".join(report.notes(result)))
-    print("%.0f s in all; figures in %s (bench/report.py FILE --markdown prints them again)" % (result["seconds"], o.out))
+    print("%.0f s in all; figures in %s (bench/report.py prints them again, or puts them into bench/README.md)" % (result["seconds"], o.out))
     return 1 if run.problems else 0
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""report.py RESULT.json [--markdown]: the closing table of a run of compare.py: metric, Coracle, reference, ratio, goal, met or not.
+"""report.py RESULT.json [--markdown | --into FILE]: the closing table of a run of compare.py: metric, Coracle, reference, ratio, goal, met or not.
 A cell that was not measured is "-"; a goal is judged only where both its figures are there."""
-import json, statistics, sys
+import argparse, json, statistics
 
 # name, goal as a ratio of CPU in the same round
 KRM = [("create", 20), ("get", 30), ("list", 15), ("page", 15), ("update", 20), ("merge", 20), ("apply", 20), ("watch", 10), ("delete", 20)]
@@ -160,8 +160,35 @@ def table(result):
     return t
 
 
+def markdown(result):
+    return table(result).markdown() + "\n\n" + "\n".join("- " + n for n in notes(result)) + "\n"
+
+
+def into(path, result):
+    """Puts the table between the marks of a text: one pair for each kind of store."""
+    begin, end = ("<!-- %s: %s -->\n" % (w, result["store"]) for w in ("begin", "end"))
+    with open(path) as f:
+        text = f.read()
+    if begin not in text or end not in text:
+        raise SystemExit("report: %s has no marks for a table of %s" % (path, result["store"]))
+    head, tail = text.split(begin)[0], text.split(end)[1]
+    with open(path, "w") as f:
+        f.write(head + begin + markdown(result) + end + tail)
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("file")
+    a.add_argument("--markdown", action="store_true")
+    a.add_argument("--into", metavar="FILE", help="a text with marks: bench/README.md")
+    o = a.parse_args()
+    with open(o.file) as f:
+        result = json.load(f)
+    if o.into:
+        into(o.into, result)
+    else:
+        print(markdown(result) if o.markdown else table(result).text() + "\n\n" + "\n".join(notes(result)))
+
+
 if __name__ == "__main__":
-    with open(sys.argv[1]) as f:
-        loaded = json.load(f)
-    print(table(loaded).markdown() if "--markdown" in sys.argv else table(loaded).text())
-    print("\n" + "\n".join(("- " if "--markdown" in sys.argv else "") + n for n in notes(loaded)))
+    main()
