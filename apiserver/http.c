@@ -656,13 +656,6 @@ void http_stream_send(struct http_request *r, struct blob *const *blobs, size_t 
     stream_out(x, iov, k, total, last);
 }
 
-void http_stream_push(struct http_request *r, struct blob *const *blobs, size_t n)
-{
-    if (!http_stream_writable(r) || !http_direct_push(exchange_of(r), blobs, n)) {
-        http_stream_send(r, blobs, n, false);
-    }
-}
-
 void http_stream_send_buf(struct http_request *r, struct buf *b, bool last)
 {
     struct exchange *x = exchange_of(r);

@@ -167,7 +167,8 @@ static void wait_for(struct exchange *x, struct str rest, bool broken)
     h2o_socket_notify_write(x->conn->sock, on_writable);
 }
 
-bool http_direct_push(struct exchange *x, struct blob *const *blobs, size_t n)
+/* Takes the blobs over. False: it cannot. */
+static bool push(struct exchange *x, struct blob *const *blobs, size_t n)
 {
     struct http_conn *c = x->conn;
     if (c->streaming != x || (c->tls && !c->ssl) || !n) {
@@ -193,6 +194,13 @@ bool http_direct_push(struct exchange *x, struct blob *const *blobs, size_t n)
         wait_for(x, str_skip(out, (size_t)k), false);
     }
     return true;
+}
+
+void http_stream_push(struct http_request *r, struct blob *const *blobs, size_t n)
+{
+    if (!http_stream_writable(r) || !push(exchange_of(r), blobs, n)) {
+        http_stream_send(r, blobs, n, false);
+    }
 }
 
 /* ---- life ---- */

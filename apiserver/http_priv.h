@@ -233,8 +233,6 @@ bool http_websocket_writable(const struct exchange *x);
 void http_websocket_send(struct exchange *x, struct blob *const *blobs, size_t n, bool last);
 
 /* http_direct.c */
-/* Writes the blobs to a stream that may be written to and is to go on, without h2o; takes them over. False: it cannot. */
-bool http_direct_push(struct exchange *x, struct blob *const *blobs, size_t n);
 void http_direct_tick(struct http_loop *l);
 void http_direct_finish(struct http_loop *l);
 
