@@ -216,6 +216,10 @@ void http_conn_cut(struct http_conn *c);
 void http_shaking_tick(struct http_loop *l);
 int http_on_request(h2o_handler_t *self, h2o_req_t *req);
 
+/* http_request.c */
+/* With one reference, of its connection; not known to h2o yet. */
+struct exchange *exchange_read(struct http_conn *c, h2o_req_t *req);
+
 /* http.c */
 struct exchange *exchange_create(struct http_conn *c, h2o_req_t *req);
 /* Cuts what has been waiting for its peer too long. */
