@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 
-enum { READ_BYTES = 256 * 1024 };
+enum { WAIT_S = 120, READ_BYTES = 256 * 1024 };
 
 struct options {
     const char *url, *token;

@@ -302,7 +302,7 @@ void load(struct bench *b)
             turn(b, 5);
         }
     }
-    uint64_t end = clock_mono_ns() + 60u * 1000000000u;
+    uint64_t end = clock_mono_ns() + WAIT_S * 1000000000ull;
     while (!complete(b) && clock_mono_ns() < end) {
         turn(b, 5);
     }
