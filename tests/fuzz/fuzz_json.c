@@ -48,9 +48,12 @@ static void check_tree(struct fuzz *f, yyjson_mut_doc *d)
     yyjson_mut_doc *other = NULL;
     FUZZ_CHECK(fuzz_tree_ok(d->root, LIMIT_DEPTH));
     FUZZ_CHECK(json_depth_ok(d->root));
+    /* once through text: -0.0 is written as Go writes it, and that is read as the integer 0 */
+    FUZZ_CHECK(json_read(&f->arena, fuzz_text(f, d->root), &other, NULL, NULL) == 0);
+    FUZZ_CHECK(json_equal(d->root, other->root));
+    d = other;
     json_write(&once, d->root);
     FUZZ_CHECK(json_read(&f->arena, buf_str(&once), &other, NULL, NULL) == 0);
-    FUZZ_CHECK(json_equal(d->root, other->root));
     json_write(&again, other->root);
     FUZZ_SAME(buf_str(&once), buf_str(&again));
     json_write_pretty(&pretty, d->root);
