@@ -88,6 +88,41 @@ def stage_http():
     return counted([sys.executable, "tests/http/run.py", "--preset", "asan"])
 
 
+# Programs whose threads meet: the runtime of controllers, the pool, what is published and counted, stores under many threads.
+THREADED = ["base_test_log", "base_test_metrics", "base_test_pool", "base_test_published", "contract_test_threads", "controllers_test_informer",
+            "controllers_test_manager", "controllers_test_workqueue"]
+# Of the black-box tests, what has most threads meet in little time.
+RACY = ["test_metrics", "test_watch.Watches.test_events", "test_watch.Watches.test_peer", "test_watch.Watches.test_of_a_type", "test_watch.Watches.test_resume_over",
+        "test_lists.", "test_lifecycle.Lifecycle"]
+
+
+def under_tsan(names):
+    """Builds with TSan and runs the threaded unit tests, then black-box tests: any report fails the program it is about."""
+    run(["cmake", "--preset", "tsan", "-DCORACLE_WERROR=OFF"], quiet=True)
+    code, out = run(["cmake", "--build", "build/tsan", "--target", "coracle", "coracle-example", *THREADED], quiet=True, timeout=3000)
+    if code:
+        print(out[-6000:])
+        raise Failed("the tsan build failed")
+    failed = 0
+    for name in THREADED:
+        code, out = run(["build/tsan/" + name], quiet=True, env={"TSAN_OPTIONS": "exitcode=66"})
+        if code:
+            failed += 1
+            print("%s failed (code %d)\n%s" % (name, code, out[-6000:]))
+    p, f, s = counted([sys.executable, "tests/http/run.py", "--preset", "tsan", *names], timeout=3600, env={"CORACLE_CRASH_ROUNDS": "2"})
+    return p + len(THREADED) - failed, f + failed, s
+
+
+def stage_tsan():
+    """Every black-box test under TSan; `./dev soak` has the same. Not among the stages that run unasked: it takes minutes."""
+    return under_tsan([])
+
+
+def stage_races():
+    """The short form of tsan."""
+    return under_tsan(RACY)
+
+
 def stage_clients():
     build("release")
     return counted([sys.executable, "tests/clients/run.py"])
@@ -128,15 +163,16 @@ def fuzz_one(name, seed, folder):
     return name, subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env)
 
 
-STAGES = ["lint", "unit", "fuzz", "wiregen", "http", "conformance", "clients"]
+STAGES = ["lint", "unit", "fuzz", "wiregen", "http", "races", "conformance", "clients"]
+ASKED = ["tsan"]  # run by their names only
 
 
 def main():
     names = sys.argv[1:] or STAGES
     total, rows = [0, 0, 0], []
     for name in names:
-        if name not in STAGES:
-            print("no such stage: %s (there are %s)" % (name, ", ".join(STAGES)))
+        if name not in STAGES + ASKED:
+            print("no such stage: %s (there are %s)" % (name, ", ".join(STAGES + ASKED)))
             return 2
         print("== %s" % name, flush=True)
         begun = time.time()
