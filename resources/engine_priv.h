@@ -124,6 +124,9 @@ int admission_mutate(struct engine *e, struct admission_request *r, struct err *
 int admission_validate(struct engine *e, struct admission_request *r, struct err *err);
 
 /* ---- read.c ---- */
+/* The newest revision that reads see. What a client was shown may be ahead of store_revision for a
+ * moment, which is asked first: wanted is the revision that must not be taken for a future one. */
+int64_t read_revision(struct engine *e, int64_t wanted);
 /* A get: the answer is set on success. */
 int read_object(struct op *op, struct err *err);
 

@@ -133,7 +133,7 @@ static int open_version(struct list *l, struct err *err)
 {
     const struct list_options *o = &l->op->list;
     struct str text = o->resource_version;
-    int64_t rv = 0, now = store_revision(l->e->store);
+    int64_t rv = 0;
     const char *why = text.len ? op_parse_rv(text, &rv) : NULL;
     if (why) {
         return err_set(err, ERR_BAD_REQUEST,
@@ -141,6 +141,7 @@ static int open_version(struct list *l, struct err *err)
                        "strconv.ParseUint: parsing \"%.*s\": %s",
                        STR_FMT(text), STR_FMT(text), why);
     }
+    int64_t now = read_revision(l->e, rv);
     if (rv > now) {
         return status_future_version(err, rv, now);
     }
@@ -193,7 +194,7 @@ int list_open(struct engine *e, struct op *op, const struct representation *r, s
     struct list *l = create(e, op, r);
     rc = op->list.continue_token.len ? open_continue(l, err) : open_version(l, err);
     if (!rc && l->rev) {
-        int64_t now = store_revision(e->store);
+        int64_t now = read_revision(e, l->rev);
         rc = l->rev > now ? status_future_version(err, l->rev, now) : hold_revision(l, err);
     }
     if (rc) {

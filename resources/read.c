@@ -2,6 +2,18 @@
 /* Reading one object. */
 #include "resources/engine_priv.h"
 
+int64_t read_revision(struct engine *e, int64_t wanted)
+{
+    int64_t now = store_revision(e->store), seen = 0;
+    if (wanted > now) {
+        struct blob *blob = NULL;
+        struct store_entry entry;
+        store_get(e->store, STR("/"), 0, &blob, &entry, &seen, NULL);
+        blob_unref(blob);
+    }
+    return seen > now ? seen : now;
+}
+
 /* The resourceVersion of a get: whatever is newest will do, unless it lies ahead of the store. */
 static int check_rv(const struct op *op, struct err *err)
 {
@@ -9,7 +21,7 @@ static int check_rv(const struct op *op, struct err *err)
     if (!text.len) {
         return 0;
     }
-    int64_t rv = 0, now = store_revision(op->engine->store);
+    int64_t rv = 0;
     const char *why = op_parse_rv(text, &rv);
     if (why) {
         return err_set(
@@ -17,6 +29,7 @@ static int check_rv(const struct op *op, struct err *err)
             "resourceVersion: Invalid value: \"%.*s\": strconv.ParseUint: parsing \"%.*s\": %s",
             STR_FMT(text), STR_FMT(text), why);
     }
+    int64_t now = read_revision(op->engine, rv);
     return rv > now ? status_future_version(err, rv, now) : 0;
 }
 

@@ -24,14 +24,18 @@ class Memory(unittest.TestCase):
         unix = os.path.join(server.dir, "fill.sock")
         server.flags += ["--listen", "unix:" + unix]
         with server:
-            crowd.fill(unix, server.token, "default", OBJECTS, SIZE)
+            # Sanitizers make everything slow, and reading twice as much shows nothing more.
+            slow = sanitized(server.binary)
+            self.objects = OBJECTS // 2 if slow else OBJECTS
+            crowd.fill(unix, server.token, "default", self.objects, SIZE)
             self.assertEqual(server.stop(), 0)
             server.start()
             support.until(lambda: server.get("/readyz")[0] == 200)
             whole = server.get(PATH + "?limit=1")[2]["metadata"]["remainingItemCount"]
-            self.assertEqual(whole, OBJECTS - 1)
+            self.assertEqual(whole, self.objects - 1)
             time.sleep(3)  # what the start has touched is given back
-            for query, headers in (("", ""), ("?pretty=1", ""), ("", "Accept-Encoding: gzip\r\n")):
+            forms = [("", ""), ("?pretty=1", ""), ("", "Accept-Encoding: gzip\r\n")]
+            for query, headers in forms[:1] if slow else forms:
                 self.measure(server, query, headers)
 
     def measure(self, server, query, headers):
@@ -42,7 +46,7 @@ class Memory(unittest.TestCase):
         self.assertTrue(all(ended for _, ended in results), results)
         self.assertEqual(len({n for n, _ in results}), 1)
         if not headers:
-            self.assertGreater(results[0][0], OBJECTS * (SIZE - 1000))
+            self.assertGreater(results[0][0], self.objects * (SIZE - 1000))
         more = {k: (most[k] - idle[k]) / MIB for k in most}
         print("%s %s: resident +%.0f MiB, own +%.0f, of files +%.0f " % (query, headers.strip(), more["VmRSS"], more["RssAnon"], more["RssFile"]), end="")
         self.assertLess(more["RssFile"], 48)  # of a file of 65 MB

@@ -143,7 +143,7 @@ class Pages(Case):
 
     def test_large_lists_in_other_forms(self):
         """Indented, as curl gets them, in slices too; as YAML up to a limit."""
-        n, size = 40, 850000
+        n, size = 40, 900000
         for k in range(n):
             self.make("c%03d" % k, {"k": chr(97 + k % 26) * size if k else "\\\"{[,:]}\n", "e": ""}, labels={"small": str(k < 20).lower()})
         plain = self.server.get(self.configmaps)[2]
