@@ -199,8 +199,8 @@ static void txn_resolve(struct etcd_txn *t, struct store_outcome o)
     t->answered_ms = clock_mono_ms();
     t->ready = o.code && o.code != ERR_CONFLICT;
     bool now = t->ready || o.rev <= s->applied;
-    pthread_mutex_unlock(&s->lock);
     atomic_fetch_add(&s->sync_ns, (uint64_t)(t->answered_ms - t->began_ms) * 1000000);
+    pthread_mutex_unlock(&s->lock); /* from here on it may be gone */
     if (now) {
         mirror_run(s->mirror, deliver, s);
     }

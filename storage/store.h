@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The revisioned key-value store: the contract that every engine (sqlite, memory, later etcd) keeps and that
- * tests/contract checks on each. It knows bytes, not objects.
+/* The revisioned key-value store: the contract that every engine (sqlite, memory, etcd) keeps and that
+ * tests/contract checks on each. It knows bytes, not objects. What differs on a *distributed* engine, where others write
+ * too and reads are served from a local copy, is said at each place.
  *
  * A revision is a 64-bit counter over the whole store; the first transaction has revision 1 + what the engine began
  * with (STORE_FIRST_REVISION, so that no real revision is 0 and an empty store has one to watch from). A transaction that changes keys has one new revision; its changes are ordered by a sub-order from 0. Events are
@@ -22,7 +23,8 @@ struct metrics;
 
 enum {
     STORE_FIRST_REVISION = 1, /* of an empty store */
-    STORE_TXN_OPS = 65536,    /* operations in one transaction */
+    STORE_TXN_OPS = 65536,    /* operations in one transaction; a distributed engine may take fewer (etcd: 128, unless it
+                               * is told otherwise) */
 };
 
 /* A key and what it holds. In a visitor the pointers live until it returns. */
@@ -31,7 +33,8 @@ struct store_entry {
     struct str value;
     int64_t rev;        /* revision of the last change */
     int64_t create_rev; /* revision at which the key last came into being */
-    uint64_t stamp;     /* as given with the put */
+    uint64_t stamp;     /* as given with the put; 0: what another server wrote, or this one before it was opened, on a
+                         * distributed engine */
 };
 
 /* ---- reading: local, synchronous, any thread ---- */
@@ -91,7 +94,7 @@ struct store_event {
     uint64_t stamp, prev_stamp;
     int64_t prev_rev;     /* 0 when created */
     int64_t create_rev;
-    struct str who;       /* as given with the transaction */
+    struct str who;       /* as given with the transaction; empty where the stamp is 0 for that reason */
 };
 
 /* Pointers live until it returns (blobs may be kept with blob_ref). Same results as store_visit_fn, but an
@@ -116,7 +119,9 @@ void store_on_commit(struct store *s, store_commit_fn *fn, void *arg);
 enum store_cmp_kind {
     STORE_CMP_REV,       /* the key's revision is rev; rev 0: the key is absent */
     STORE_CMP_EMPTY,     /* no key begins with the prefix `key` */
-    STORE_CMP_UNCHANGED, /* no key that begins with the prefix `key` was changed after rev; never holds beneath the floor */
+    /* No key that begins with the prefix `key` was changed after rev; never holds beneath the floor. A distributed engine
+     * may miss a deletion that another transaction makes at the same moment in a range of more than 64 keys. */
+    STORE_CMP_UNCHANGED,
 };
 
 struct store_cmp {
@@ -128,7 +133,9 @@ struct store_cmp {
 enum store_op_kind {
     STORE_OP_PUT,
     STORE_OP_DELETE,  /* of an absent key: nothing happens */
-    STORE_OP_RESTAMP, /* replaces value, stamp and terms of an existing key in place: no event, no revision; absent: nothing */
+    /* Replaces value, stamp and terms of an existing key in place: no event, no revision; absent: nothing. On a distributed
+     * engine in this server's copy alone, until it is closed. */
+    STORE_OP_RESTAMP,
 };
 
 struct store_op {
@@ -155,7 +162,8 @@ struct store_txn {
 
 struct store_outcome {
     int code;         /* 0; ERR_CONFLICT: compare number `failed` did not hold; ERR_NO_SPACE, ERR_IO, ERR_CORRUPT,
-                       * ERR_CLOSED, ERR_TOO_LARGE (over STORE_TXN_OPS) */
+                       * ERR_CLOSED, ERR_TOO_LARGE (over STORE_TXN_OPS, or what the engine takes). A distributed engine:
+                       * ERR_UNAVAILABLE: nothing was done; ERR_TIMEOUT: whether it was done is not known. */
     size_t failed;
     int64_t rev;      /* of the transaction when it changed something; else the store's revision then */
     const char *text; /* what the engine said, for the log; NULL for none */
@@ -165,13 +173,15 @@ struct store_outcome {
  * events of the transaction have been published by then. Must be quick and must not wait; it may submit. */
 typedef void store_done_fn(void *arg, const struct store_outcome *o);
 /* Queues the transaction: all of it or nothing, durable before done is called. One that changes nothing (no ops, or
- * deletes of absent keys, or restamps only) makes no revision. Any thread. */
+ * deletes of absent keys, or restamps only) makes no revision. Transactions are run in the order in which they are
+ * submitted, but for those that a distributed engine has under way at the same time. Any thread. */
 void store_submit(struct store *s, const struct store_txn *t, store_done_fn *done, void *arg);
 /* The same, waiting for the outcome: for start-up, tests and threads that may block. Returns the code. */
 int store_submit_wait(struct store *s, const struct store_txn *t, struct store_outcome *ret, struct err *err);
 
 /* A barrier: done is called once every change acknowledged to anyone before the call is visible to reads here: with the
- * local engines at once, before this returns. */
+ * local engines at once, before this returns; with a distributed one on the committer's thread, with ERR_UNAVAILABLE or
+ * ERR_TIMEOUT when it cannot know. */
 void store_sync(struct store *s, store_done_fn *done, void *arg);
 
 /* ---- indexes ---- */
@@ -184,7 +194,8 @@ typedef void store_terms_fn(void *arg, struct str key, struct str value, store_a
 /* Set once, before indexes are defined. Without it such an engine finds others' keys by no term. */
 void store_on_terms(struct store *s, store_terms_fn *fn, void *arg);
 /* Declares an index and the generation of its definition. Terms written from now on belong to this generation. Where the
- * generation is new and the range holds keys, the index is BUILDING until store_index_built. */
+ * generation is new and the range holds keys, the index is BUILDING until store_index_built. A distributed engine forgets
+ * definitions and terms when it is closed, and builds an index before this returns where store_on_terms says how. */
 int store_index_define(struct store *s, struct str index, struct str prefix, uint64_t generation, struct err *err);
 bool store_index_ready(struct store *s, struct str index);
 /* The builder restamped every key under the index's prefix. ERR_NOT_FOUND; ERR_CONFLICT: another generation is defined. */
@@ -194,7 +205,8 @@ int store_index_drop(struct store *s, struct str index, struct err *err);
 
 /* ---- history and housekeeping ---- */
 
-/* Reads and changes beneath it are refused with ERR_EXPIRED. */
+/* Reads and changes beneath it are refused with ERR_EXPIRED. A distributed engine begins with some of its history, as far as
+ * that was not compacted. */
 int64_t store_floor(struct store *s);
 /* Raises the floor to rev (not above the present revision nor a hold) and frees what lies beneath in small slices,
  * between commits. Returns when the floor is raised. The engine does the same by itself as options.window_ms says. */

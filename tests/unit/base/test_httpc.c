@@ -443,8 +443,8 @@ struct ticks {
 static void tick(void *arg)
 {
     struct ticks *t = arg;
-    t->order[atomic_fetch_add(&t->n, 1)] = 'a';
-    if (atomic_load(&t->n) < 3) {
+    t->order[atomic_load(&t->n)] = 'a';
+    if (atomic_fetch_add(&t->n, 1) < 2) {
         httpc_later(t->h, 5, tick, t);
     }
 }
@@ -452,7 +452,8 @@ static void tick(void *arg)
 static void late(void *arg)
 {
     struct ticks *t = arg;
-    t->order[atomic_fetch_add(&t->n, 1)] = 'z';
+    t->order[atomic_load(&t->n)] = 'z';
+    atomic_fetch_add(&t->n, 1);
 }
 
 static void timers(void **state)

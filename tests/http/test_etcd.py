@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server on etcd: what it writes others read, what happens while etcd is away, and what a restart keeps. Skipped where etcd is not
+installed."""
+import base64, json, os, shutil, threading, time, unittest
+
+import support
+from lib import etcd
+from lib.server import Server
+from support import CONFIGMAPS, Watch, configmap, until
+
+PATH = CONFIGMAPS % "default"
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+@unittest.skipUnless(etcd.binary(), "etcd is not installed")
+class OnEtcd(unittest.TestCase):
+    def setUp(self):
+        self.etcd = etcd.Etcd().start()
+        self.server = self.make().start()
+
+    def make(self, data=None):
+        return Server(preset=support.PRESET, flags=["--store", "etcd=" + self.etcd.url], data=data)
+
+    def tearDown(self):
+        code, text = self.server.stop(), self.server.stderr()
+        self.etcd.__exit__()
+        shutil.rmtree(self.server.dir, ignore_errors=True)
+        self.assertEqual(code, 0, text[-4000:])
+
+    def put(self, name, data=None):
+        return self.server.post(PATH, configmap(name, data))
+
+    def ready(self):
+        return self.server.get("/readyz")[0]
+
+    def test_keys_and_values_are_kube_apiservers(self):
+        self.assertEqual(self.put("a", {"k": "v"})[0], 201)
+        kv = self.etcd.call("/v3/kv/range", {"key": b64("/registry/configmaps/default/a")})["kvs"][0]
+        stored = json.loads(base64.b64decode(kv["value"]))
+        self.assertEqual((stored["kind"], stored["data"]), ("ConfigMap", {"k": "v"}))
+        self.assertNotIn("resourceVersion", stored["metadata"])
+        self.assertEqual(self.server.get(PATH + "/a")[2]["metadata"]["resourceVersion"], kv["mod_revision"])
+        # And what another program writes there is served, and watched.
+        w = Watch(self.server, PATH + "?resourceVersion=" + kv["mod_revision"])
+        stored["metadata"].update(name="b", uid="11111111-2222-3333-4444-555555555555")
+        self.etcd.call("/v3/kv/put", {"key": b64("/registry/configmaps/default/b"), "value": b64(json.dumps(stored))})
+        w.wait(1)
+        self.assertEqual(w.events[0]["object"]["metadata"]["name"], "b")
+        w.close()
+        self.assertEqual(self.server.get(PATH + "/b")[2]["data"], {"k": "v"})
+
+    def test_etcd_goes_and_comes_back(self):
+        made = self.put("a")[2]
+        w = Watch(self.server, PATH + "?resourceVersion=" + made["metadata"]["resourceVersion"])
+        self.etcd.kill()
+        until(lambda: self.ready() != 200)
+        begun = time.monotonic()
+        status, _, body = self.put("b")
+        self.assertEqual((status, body["kind"], body["reason"]), (503, "Status", "ServiceUnavailable"))
+        self.assertIn("etcd", body["message"])
+        self.assertLess(time.monotonic() - begun, 5)
+        self.assertEqual(self.server.get(PATH + "/a")[0], 200)
+        self.assertEqual(self.server.get("/livez")[0], 200)
+        self.etcd.start()
+        until(lambda: self.ready() == 200)
+        self.assertEqual(self.put("b")[0], 201)
+        w.wait(1)
+        self.assertEqual([(e["type"], e["object"]["metadata"]["name"]) for e in w.events], [("ADDED", "b")])
+        w.close()
+
+    def test_etcd_stands_still(self):
+        self.put("a")
+        answers = []
+        self.etcd.pause()
+        t = threading.Thread(target=lambda: answers.append(self.put("b")))
+        t.start()
+        time.sleep(0.3)
+        self.assertEqual(self.server.get(PATH + "/a")[0], 200)
+        t.join(30)
+        self.etcd.resume()
+        status, _, body = answers[0]
+        self.assertEqual((status, body["reason"]), (504, "Timeout"))
+        self.assertIn("not known", body["message"])
+        until(lambda: self.put("c")[0] == 201, 20)
+
+    def test_a_restart_keeps_what_was_written_and_what_was_missed(self):
+        first = self.put("a")[2]["metadata"]["resourceVersion"]
+        self.put("b")
+        self.server.request("DELETE", PATH + "/a")
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        self.assertEqual([o["metadata"]["name"] for o in self.server.get(PATH)[2]["items"] if o["metadata"]["name"] != "kube-root-ca.crt"], ["b"])
+        w = Watch(self.server, PATH + "?resourceVersion=" + first)
+        w.wait(2)
+        self.assertEqual([(e["type"], e["object"]["metadata"]["name"]) for e in w.events][:2], [("ADDED", "b"), ("DELETED", "a")])
+        w.close()
+        # The collector finds owners written before: its index was built anew.
+        owner = self.put("owner")[2]["metadata"]
+        owned = configmap("owned", ownerReferences=[{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["uid"]}])
+        self.assertEqual(self.server.post(PATH, owned)[0], 201)
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        self.server.request("DELETE", PATH + "/owner")
+        until(lambda: self.server.get(PATH + "/owned")[0] == 404)
