@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coracle and the reference in turn on this machine, by the same clients: run by bench/run.sh, which makes the tools. Prints a closing table
 (report.py) and writes everything measured as JSON."""
-import argparse, datetime, json, os, shutil, signal, subprocess, sys, tempfile, time
+import argparse, datetime, json, os, signal, subprocess, sys, tempfile, time
 
 import cold, phases, report
 from phases import say
