@@ -594,6 +594,9 @@ void gate2_turn(struct http_conn *c)
 
 void gate2_claim(struct http_conn *c, struct exchange *x)
 {
+    if (!c->gate2->n_uploads) {
+        return;
+    }
     uint32_t id = H2O_STRUCT_FROM_MEMBER(struct h2_stream, req, x->req)->stream_id;
     struct upload *u = upload_find(c->gate2, id);
     if (!u) {

@@ -160,7 +160,7 @@ void gate2_open(struct http_conn *c);
 void gate2_close(struct http_conn *c);
 void gate2_turn(struct http_conn *c);
 void gate2_tick(struct http_conn *c, uint64_t now);
-/* The exchange is for an upload: takes over what is known of it. */
+/* Where the exchange is for an upload: takes over what is known of it. */
 void gate2_claim(struct http_conn *c, struct exchange *x);
 void gate2_done(struct http_conn *c, struct exchange *x, bool answered);
 

@@ -71,7 +71,7 @@ static void copy_body(struct exchange *x, const h2o_req_t *req, char **at)
     struct http_request *r = &x->pub;
     struct http_server *s = x->conn->loop->server;
     size_t n = req->entity.base ? req->entity.len : 0;
-    if (x->conn->gate2 && req->entity.base) {
+    if (x->conn->gate2) {
         gate2_claim(x->conn, x);
     } else if (x->conn->gate1.body) {
         r->body_state = x->conn->gate1.body;

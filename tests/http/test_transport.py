@@ -84,7 +84,8 @@ class Http(Case):
     def test_missing_host(self):
         with Raw(self.server) as r:
             a = r.head("GET", "/version", host=False).read()
-            self.assertIn(a.status, (200, 400), a)  # RFC 9112 asks for 400; which host is meant does not matter here
+            self.assertEqual(a.status, 400, a)
+            self.assertTrue(r.ends())
 
     def test_request_lines(self):
         for line in ("GET", "GET /", "GET  / HTTP/1.1", "GET / HTTP/9.9", "GET / HTTP/1.1 x", "GET / HTTQ/1.1", "/ GET HTTP/1.1", "\x00\x01\x02 / HTTP/1.1",
@@ -101,8 +102,7 @@ class Http(Case):
     def test_bad_headers(self):
         for header in ("No colon", ": no name", "Spaced Name: x", "Name : x", "X: a\x00b", "X\x01: y", " folded: x"):
             a = self.one("GET /version HTTP/1.1\r\nHost: x\r\n" + header, auth=False)
-            if a:
-                self.assertIn(a.status, (200, 400), (header, a))
+            self.assertEqual(a.status, 400, (header, a))
 
     def test_too_many_headers(self):
         for n, size in ((500, 10), (5000, 10), (10, LIMITS["LIMIT_HEADER_BYTES"] // 9), (1, LIMITS["LIMIT_HEADER_BYTES"] + 1), (1, 1000000)):
@@ -152,7 +152,7 @@ class Http(Case):
             self.assertEqual(r.read().status, 201)
         with Raw(self.server) as r:
             r.head("GET", "/version", [("Expect", "something-else")])
-            self.assertIn(r.read().status, (200, 417))
+            self.assertEqual(r.read().status, 417)
 
     def test_http_10(self):
         self.make("old")
