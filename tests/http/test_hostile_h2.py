@@ -111,7 +111,7 @@ class Floods(Hostile):
         self.flood(lambda h, k: frame(0x10, 0, 0, b"\0\0\0\1u=1"), "control-flood", 1200)
 
     def test_unknown_frames_in_pieces(self):
-        with H2(self.server) as h:
+        with H2(self.server, window=False) as h:
             n, head = self.request(h)
             data = frame(0x21, 0, 7, b"y" * 300) + head + frame(0x22, 0, 0, b"")
             for at in range(0, len(data), 5):
