@@ -568,12 +568,13 @@ void gate1_advance(struct http_conn *c)
     if (g->continuing || g->passed || !sock->input->size) {
         return;
     }
-    if (!g->begun_ms) {
+    if (!g->head) {
         /* Some clients end a body with an empty line that is not theirs to send. */
         while (sock->input->size >= 2 && memcmp(sock->input->bytes, "\r\n", 2) == 0) {
             h2o_buffer_consume(&sock->input, 2);
+            g->searched = 0;
         }
-        g->begun_ms = sock->input->size ? h2o_now(c->loop->ev) : 0;
+        g->begun_ms = !sock->input->size ? 0 : g->begun_ms ? g->begun_ms : h2o_now(c->loop->ev);
     }
     if (g->head) {
         advance_body(c);
