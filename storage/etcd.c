@@ -32,6 +32,8 @@ enum {
     FIRST_WAIT_MS = 10000,
     FIRST_PAUSE_MS = 50,
     CATCH_UP_MS = 30000,
+    CATCH_UP_QUIET_MS = 150, /* etcd begins to replay history within 100 ms */
+    CATCH_UP_STEP_MS = 50,
     HOUSEKEEPING_MS = 10000,
 };
 
@@ -352,14 +354,22 @@ static int first_load(struct etcd_store *s, int64_t wait_ms, int64_t *ret_presen
 /* The mirror is to have what was there when it began to be filled. */
 static int catch_up(struct etcd_store *s, int64_t rev, struct err *err)
 {
-    int64_t until = clock_mono_ms() + CATCH_UP_MS;
-    etcd_nudge(s, rev);
+    int64_t begun = clock_mono_ms();
+    bool nudged = false;
     pthread_mutex_lock(&s->lock);
-    while (s->applied < rev && clock_mono_ms() < until) {
+    while (s->applied < rev && clock_mono_ms() - begun < CATCH_UP_MS) {
         struct timespec t;
         clock_gettime(CLOCK_REALTIME, &t);
-        t.tv_sec += 1;
+        t.tv_nsec += CATCH_UP_STEP_MS * 1000000L;
+        t.tv_sec += t.tv_nsec / 1000000000;
+        t.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&s->changed, &s->lock, &t);
+        if (!nudged && clock_mono_ms() - begun >= CATCH_UP_QUIET_MS) {
+            nudged = true;
+            pthread_mutex_unlock(&s->lock);
+            etcd_nudge(s, rev);
+            pthread_mutex_lock(&s->lock);
+        }
     }
     bool there = s->applied >= rev;
     pthread_mutex_unlock(&s->lock);

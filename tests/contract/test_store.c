@@ -753,6 +753,15 @@ static void define_again(struct fixture *f)
     }
 }
 
+/* Opens it again; the revision it has. A distributed engine that is slow to catch up writes a barrier, which counts. */
+static int64_t reopened(struct fixture *f, int64_t last)
+{
+    fixture_reopen(f);
+    int64_t rev = store_revision(f->s);
+    assert_true(f->engine->distributed ? rev >= last : rev == last);
+    return rev;
+}
+
 static void a_store_that_was_closed(void **state)
 {
     struct fixture *f = *state;
@@ -766,8 +775,7 @@ static void a_store_that_was_closed(void **state)
     int64_t floor = put(f->s, "/a", "1"), next = put(f->s, "/a", "2");
     int64_t last = del(f->s, "/p/2");
     assert_int_equal(store_compact(f->s, floor, NULL), 0);
-    fixture_reopen(f);
-    assert_int_equal(store_revision(f->s), last);
+    int64_t rev = reopened(f, last);
     assert_int_equal(store_floor(f->s), floor);
     assert_get(f->s, "/a", 0, "2");
     assert_get(f->s, "/a", floor, "1");
@@ -778,18 +786,17 @@ static void a_store_that_was_closed(void **state)
     char want[128];
     snprintf(want, sizeof(want), "%lld.0 /a 1>2 %lld.0 /p/2 v>- ", (long long)next,
              (long long)last);
-    check_changes(f->s, "", floor, 0, 0, 0, want, last);
-    assert_int_equal(put(f->s, "/b", "1"), last + 1);
+    check_changes(f->s, "", floor, 0, 0, 0, want, rev);
+    assert_int_equal(put(f->s, "/b", "1"), rev + 1);
     struct store_stats st;
     store_stats(f->s, &st);
     assert_int_equal(st.keys, 3);
     /* Compacted to the present: the revision is not forgotten with the rows. */
-    assert_int_equal(del(f->s, "/b"), last + 2);
-    assert_int_equal(store_compact(f->s, last + 2, NULL), 0);
+    assert_int_equal(del(f->s, "/b"), rev + 2);
+    assert_int_equal(store_compact(f->s, rev + 2, NULL), 0);
     usleep(50000);
-    fixture_reopen(f);
-    assert_int_equal(store_revision(f->s), last + 2);
-    assert_int_equal(store_floor(f->s), last + 2);
+    reopened(f, rev + 2);
+    assert_int_equal(store_floor(f->s), rev + 2);
     assert_range(f->s, &(struct store_range){0}, "/a=2 /p/1=v ");
 }
 
