@@ -286,6 +286,7 @@ int garbage_collector_run(struct garbage_collector *g, struct service_stop *stop
 {
     pthread_t workers[WORKERS];
     struct workqueue *queue = workqueue_create();
+    workqueue_measure(queue, engine_metrics(g->engine), "garbage_collector");
     listen(g, queue);
     for (size_t i = 0; i < WORKERS; i++) {
         if (pthread_create(&workers[i], NULL, worker_main, g) != 0) {
