@@ -368,12 +368,12 @@ class Protocol(Hostile):
         for tls in (True, False):
             path = None if tls else "/tmp/coracle-hostile3-%d" % os.getpid()
             with (support.Server(preset=support.PRESET, flags=["--listen", "unix:" + path]) if path else Borrowed(self.server)) as s:
-                with H2(s, path=path, preface=None) as h:
+                with H2(s, path=path, preface=None, window=False) as h:
                     data = PREFACE + frame(SETTINGS, 0, 0) + frame(HEADERS, 5, 1, h.block()) + frame(0x30, 0, 0, b"x")
                     for at in range(len(data)):
                         h.send(data[at:at + 1])
                     self.assertEqual(h.wait(1).status, 200)
-                with H2(s, path=path, preface=None) as h:
+                with H2(s, path=path, preface=None, window=False) as h:
                     h.send(data)
                     self.assertEqual(h.wait(1).status, 200)
 
