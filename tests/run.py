@@ -128,6 +128,18 @@ def stage_clients():
     return counted([sys.executable, "tests/clients/run.py"])
 
 
+def stage_etcd():
+    """The recorded exchanges on an etcd of their own; its contract and fault tests are among unit, a server on it among http."""
+    build("release")
+    return counted([sys.executable, "tests/conformance/run.py", "--store", "etcd"])
+
+
+def stage_etcd_clients():
+    """The tours on etcd: minutes."""
+    build("release")
+    return counted([sys.executable, "tests/clients/run.py", "--store", "etcd"])
+
+
 FUZZ_SECONDS = 2  # of mutation, a target
 
 
@@ -163,8 +175,8 @@ def fuzz_one(name, seed, folder):
     return name, subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env)
 
 
-STAGES = ["lint", "unit", "fuzz", "wiregen", "http", "races", "conformance", "clients"]
-ASKED = ["tsan"]  # run by their names only
+STAGES = ["lint", "unit", "fuzz", "wiregen", "http", "races", "conformance", "clients", "etcd"]
+ASKED = ["tsan", "etcd_clients"]  # run by their names only
 
 
 def main():
