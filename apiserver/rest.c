@@ -89,7 +89,8 @@ static bool builtin_path(const struct call *c, const struct rest *r)
     if (p->legacy_watch) {
         return !p->subresource.len && r->type->verbs & VERB_BIT(VERB_WATCH);
     }
-    return !p->subresource.len || has_subresource(r, p->subresource);
+    /* "//status": a subresource of nothing must not be served as the collection, under a right to the subresource */
+    return !p->subresource.len || (p->name.len && has_subresource(r, p->subresource));
 }
 
 static bool builtin_method(const struct call *c, const struct rest *r)

@@ -22,7 +22,6 @@ static void check_parts(const struct route *r)
         FUZZ_CHECK(i == 5 || !parts[i].len || !memchr(parts[i].ptr, '/', parts[i].len));
     }
     FUZZ_CHECK(r->kind == ROUTE_RESOURCE || (!r->name.len && !r->ns.len && !r->subresource.len));
-    FUZZ_CHECK(!r->subresource.len || r->name.len);
     FUZZ_CHECK(!r->ns.len || r->namespaced);
 }
 
