@@ -220,6 +220,11 @@ static void txn_fail(struct etcd_txn *t, int code, const char *text)
 static void txn_unknown(struct etcd_txn *t, const char *text)
 {
     char all[sizeof(t->text) + 80];
+    if (!t->txn || !t->writes) {
+        snprintf(all, sizeof(all), "%s", text);
+        txn_fail(t, ERR_TIMEOUT, all);
+        return;
+    }
     snprintf(all, sizeof(all), "%s; whether the transaction was carried out is not known", text);
     txn_fail(t, ERR_TIMEOUT, all);
 }

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server on etcd: what it writes others read, what happens while etcd is away, and what a restart keeps. Skipped where etcd is not
 installed."""
-import base64, json, os, shutil, threading, time, unittest
+import base64, json, os, shutil, ssl, tempfile, threading, time, unittest
 
 import support
 from lib import etcd
 from lib.server import Server
-from support import CONFIGMAPS, Watch, configmap, until
+from support import CONFIGMAPS, Watch, configmap, openssl, until
 
 PATH = CONFIGMAPS % "default"
 
@@ -105,3 +105,38 @@ class OnEtcd(unittest.TestCase):
         self.server.start()
         self.server.request("DELETE", PATH + "/owner")
         until(lambda: self.server.get(PATH + "/owned")[0] == 404)
+
+
+@unittest.skipUnless(etcd.binary(), "etcd is not installed")
+class OverTls(unittest.TestCase):
+    def authority(self, name):
+        """A certificate for 127.0.0.1 that is its own authority: paths of certificate and key."""
+        cert, key = os.path.join(self.dir, name + ".crt"), os.path.join(self.dir, name + ".key")
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=" + name,
+                "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert)
+        return cert, key
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="coracle-tls-")
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def test_client_certificates(self):
+        (cert, key), (mine, mine_key), (other, other_key) = self.authority("etcd"), self.authority("coracle"), self.authority("stranger")
+        both = os.path.join(self.dir, "both.crt")  # etcd's gateway calls etcd itself with the server's certificate
+        with open(both, "w") as f:
+            f.write(open(cert).read() + open(mine).read())
+        context = ssl.create_default_context(cafile=cert)
+        context.load_cert_chain(mine, mine_key)
+        flags = ["--cert-file", cert, "--key-file", key, "--client-cert-auth", "--trusted-ca-file", both]
+        with etcd.Etcd(flags, tls=context) as e:
+            store = ["--store", "etcd=" + e.url, "--etcd-prefix", "/other/place/"]
+            with Server(preset=support.PRESET, flags=store + ["--etcd-cafile", cert, "--etcd-certfile", mine, "--etcd-keyfile", mine_key]) as s:
+                self.assertEqual(s.post(PATH, configmap("a"))[0], 201)
+                self.assertEqual(s.get(PATH + "/a")[0], 200)
+            self.assertEqual(int(e.call("/v3/kv/range", {"key": b64("/other/place/configmaps/default/a")}).get("count", 0)), 1)
+            for wrong in ([], ["--etcd-cafile", cert], ["--etcd-cafile", other, "--etcd-certfile", mine, "--etcd-keyfile", mine_key],
+                          ["--etcd-cafile", cert, "--etcd-certfile", other, "--etcd-keyfile", other_key]):
+                s = Server(preset=support.PRESET, flags=store + wrong)
+                with self.assertRaisesRegex(RuntimeError, "etcd"):
+                    s.start()
+                shutil.rmtree(s.dir, ignore_errors=True)

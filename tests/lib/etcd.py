@@ -23,9 +23,10 @@ def die_with_parent():
 class Etcd:
     """with Etcd() as e: e.url; e.kill(), e.start() again, e.pause(), e.resume(), e.call("/v3/kv/range", {...})"""
 
-    def __init__(self, flags=()):
+    def __init__(self, flags=(), tls=None):
+        """tls: an ssl.SSLContext to call it with, where the flags make it serve HTTPS."""
         self.dir, self.port, self.flags, self.process = tempfile.mkdtemp(prefix="coracle-etcd-"), free_port(), list(flags), None
-        self.url = "http://127.0.0.1:%d" % self.port
+        self.url, self.tls = "%s://127.0.0.1:%d" % ("https" if tls else "http", self.port), tls
 
     def start(self):
         peer = "http://127.0.0.1:0"
@@ -46,7 +47,7 @@ class Etcd:
 
     def call(self, path, body, timeout=5):
         r = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(r, timeout=timeout) as f:
+        with urllib.request.urlopen(r, timeout=timeout, context=self.tls) as f:
             return json.load(f)
 
     def kill(self):
