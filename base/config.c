@@ -74,7 +74,9 @@ const char *config_help(void)
 
 static void list_add(struct config_list *l, struct str s)
 {
-    l->items = alloc_resize(l->items, (l->n + 1) * sizeof(*l->items));
+    if ((l->n & (l->n - 1)) == 0) { /* full at each power of two */
+        l->items = alloc_resize(l->items, (l->n ? l->n * 2 : 1) * sizeof(*l->items));
+    }
     l->items[l->n++] = alloc_str(s);
 }
 
