@@ -251,10 +251,11 @@ static bool outside(const struct etcd_txn *t, const struct store_cmp *c)
     return !str_starts(c->key, root) && (c->kind == STORE_CMP_REV || !str_starts(root, c->key));
 }
 
-size_t etcd_failed(const struct etcd_txn *t, yyjson_val *responses)
+size_t etcd_failed(const struct etcd_txn *t, yyjson_val *responses, int64_t *ret_rev)
 {
     const struct store_txn *x = t->txn;
     size_t last = 0;
+    *ret_rev = 0;
     for (size_t i = 0; i < x->n_cmps; i++) {
         const struct store_cmp *c = &x->cmps[i];
         yyjson_val *range = yyjson_obj_get(yyjson_arr_get(responses, i), "response_range");
@@ -263,6 +264,7 @@ size_t etcd_failed(const struct etcd_txn *t, yyjson_val *responses)
                      : c->kind == STORE_CMP_EMPTY ? rev != 0
                                                   : rev > c->rev;
         if (i == t->forced || (fails && !outside(t, c))) {
+            *ret_rev = i == t->forced ? STORE_FIRST_REVISION : rev;
             return i;
         }
         /* Otherwise it was a deletion that a comparison of single keys met. */

@@ -121,8 +121,9 @@ bool etcd_unkey(const struct etcd_store *s, struct str base64, struct buf *b, bo
 /* Writes t->body and what else follows from t->txn. Any thread. ERR_BAD_REQUEST, ERR_TOO_LARGE, a
  * read's errors. */
 int etcd_build(struct etcd_store *s, struct etcd_txn *t, struct err *err);
-/* Which compare did not hold, by an answer's "responses". */
-size_t etcd_failed(const struct etcd_txn *t, yyjson_val *responses);
+/* Which compare did not hold, by an answer's "responses". *ret_rev: whoever has seen this revision
+ * knows why; 0: it was a deletion, of a revision that is not known. */
+size_t etcd_failed(const struct etcd_txn *t, yyjson_val *responses, int64_t *ret_rev);
 int64_t etcd_int(yyjson_val *obj, const char *name);
 struct str etcd_str(yyjson_val *obj, const char *name);
 /* What an answer with an error says. *ret_unsure: the request may have been carried out all the

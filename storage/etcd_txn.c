@@ -139,6 +139,9 @@ static void txn_finish(struct etcd_txn *t)
         t->outcome =
             (struct store_outcome){.code = ERR_TIMEOUT, .rev = t->outcome.rev, .text = t->text};
     }
+    if (t->outcome.code == ERR_CONFLICT) {
+        t->outcome.rev = store_revision(t->s->local);
+    }
     if (!t->outcome.code && t->n_restamps) {
         txn_restamp(t);
     } else {
@@ -250,11 +253,14 @@ static void txn_answered(struct etcd_txn *t, yyjson_val *root)
     int64_t rev = etcd_int(yyjson_obj_get(root, "header"), "revision");
     bool held = !t->txn || yyjson_get_bool(yyjson_obj_get(root, "succeeded"));
     struct store_outcome o = {.rev = rev};
-    if (!held) {
-        o.code = ERR_CONFLICT;
-        o.failed = etcd_failed(t, responses);
-    }
     bool shown = t->txn && held && changed(responses);
+    if (!held) {
+        int64_t why;
+        o.code = ERR_CONFLICT;
+        o.failed = etcd_failed(t, responses, &why);
+        shown = why > 0;
+        o.rev = shown ? why : rev;
+    }
     if (t->txn) {
         atomic_fetch_add(&s->commits, 1);
     }

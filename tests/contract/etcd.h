@@ -49,12 +49,27 @@ static inline int etcd_free_port(void)
 /* In the child. */
 static inline void etcd_exec(const struct etcd_server *e)
 {
-    const char *args[40] = {etcd_binary(), "--data-dir", e->dir, "--listen-client-urls", e->url,
-                            "--advertise-client-urls", e->url, "--listen-peer-urls",
-                            "http://127.0.0.1:0", "--initial-advertise-peer-urls",
-                            "http://127.0.0.1:0", "--initial-cluster",
-                            "default=http://127.0.0.1:0", "--heartbeat-interval", "10",
-                            "--election-timeout", "100", "--logger", "zap", "--log-level", "error"};
+    const char *args[40] = {etcd_binary(),
+                            "--data-dir",
+                            e->dir,
+                            "--listen-client-urls",
+                            e->url,
+                            "--advertise-client-urls",
+                            e->url,
+                            "--listen-peer-urls",
+                            "http://127.0.0.1:0",
+                            "--initial-advertise-peer-urls",
+                            "http://127.0.0.1:0",
+                            "--initial-cluster",
+                            "default=http://127.0.0.1:0",
+                            "--heartbeat-interval",
+                            "10",
+                            "--election-timeout",
+                            "100",
+                            "--logger",
+                            "zap",
+                            "--log-level",
+                            "error"};
     size_t n = 21;
     for (size_t i = 0; i < 8 && e->args[i]; i++) {
         args[n++] = e->args[i];
