@@ -393,7 +393,7 @@ class Watches(Case):
         made = self.make("one")
         for path in ("/api/v1/watch/namespaces/%s/configmaps" % self.ns, "/api/v1/watch/namespaces/%s/configmaps/one" % self.ns, "/api/v1/watch/configmaps"):
             with Raw(self.server) as r:
-                r.head("GET", path + "?timeoutSeconds=1")
+                r.head("GET", path + "?timeoutSeconds=1&fieldSelector=metadata.name%3Done")
                 events = [json.loads(l) for l in r.read().body.splitlines()]
             self.assertIn(("ADDED", made["metadata"]["uid"]), [(e["type"], e["object"]["metadata"]["uid"]) for e in events], path)
 
