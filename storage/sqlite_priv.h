@@ -239,7 +239,8 @@ struct sqlite_store {
     int64_t trim_ms; /* when memory is to be given back; 0: nothing was done since */
 };
 
-/* Opens a store, or a mirror: that one is empty at first, is not synced, and goes when it is closed. */
+/* Opens a store, or a mirror: that one is empty at first, is not synced, and goes when it is
+ * closed. */
 int sqlite_open(const struct store_options *o, bool mirror, struct sqlite_store **ret,
                 struct err *err);
 void sqlite_close(struct store *st);
@@ -261,8 +262,8 @@ bool sqlite_index_ready(struct store *st, struct str name);
 /* A read connection, and giving it back. */
 int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err);
 void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c);
-/* Has new reads wait until those under way have ended, and while alone runs then; at most for so long. False:
- * some have not ended. */
+/* Has new reads wait until those under way have ended, and while alone runs then; at most for so
+ * long. False: some have not ended. */
 bool sqlite_reader_drain(struct sqlite_store *s, uint64_t most_ns,
                          void (*alone)(struct sqlite_store *s));
 /* Gives back the memory of idle readers, and closes those not used since the last time. */
