@@ -73,7 +73,7 @@ static void check_others(struct fuzz *f, yyjson_mut_doc *d, const struct json_du
     yyjson_mut_doc *other = NULL;
     FUZZ_CHECK(twice->n <= 100);
     for (size_t i = 0; i < twice->n; i++) {
-        FUZZ_CHECK(utf8_valid(twice->paths[i]) && twice->paths[i].ptr);
+        FUZZ_CHECK(utf8_valid(twice->paths[i]));
     }
     if (!twice->n) {
         FUZZ_CHECK(json_read_own(&f->arena, f->text, &other, NULL) == 0);

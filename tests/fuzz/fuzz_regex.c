@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz f;
     fuzz_begin(&f, data, size);
     struct str text = f.text, pattern = fuzz_part(&text);
-    /* a search costs the pattern times the text at the worst, which the bounds take for quadratic */
+    /* at the worst a search costs the pattern times the text, which counts as quadratic here */
     pattern.len = pattern.len < PATTERN_BYTES ? pattern.len : PATTERN_BYTES;
     AUTO(err_finish) struct err err = {0};
     struct regex *r = NULL, *again = NULL;
