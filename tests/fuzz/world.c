@@ -2,8 +2,8 @@
 /* The services for targets that need the server's own types. */
 #include "tests/fuzz/world.h"
 
+#include <ftw.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/config.h"
@@ -17,17 +17,19 @@ static struct {
     char dir[64];
 } world;
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
 static void end_world(void)
 {
-    static const char *const files[] = {"admin.kubeconfig", "tls.crt", "tls.key", "ca.crt",
-                                        "ca.key"};
     wire_destroy(world.wire);
     user_unref(world.user);
-    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
-        AUTO_FREE char *path = alloc_printf("%s/%s", world.dir, files[i]);
-        unlink(path);
-    }
-    rmdir(world.dir);
+    nftw(world.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     config_finish(&world.config);
 }
 
