@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys that are read again and again: a namespace and a definition at every create within them,
  * and whatever clients ask for often. What a slot holds is what the file holds: before a commit the
- * slots of its keys are emptied and barred, and after it they take only what was read in a snapshot
- * that has the commit. A key is taken up when it is read a second time with no other key of its
- * slot between. */
+ * slots of its keys are emptied and barred, and after it they take only what it wrote or what was
+ * read in a snapshot that has it. A key is taken up when it is written, for what was just written
+ * is often read next, and when it is read a second time with no other key of its slot between. */
 #include "storage/sqlite_priv.h"
 
 #include <stdlib.h>
@@ -129,6 +129,19 @@ static bool has_room(struct sqlite_cache *c, size_t n)
     return atomic_load_explicit(&c->bytes, memory_order_relaxed) + n <= BYTES_MAX;
 }
 
+/* The slot holds the entry from now on. */
+static void put(struct sqlite_cache *c, struct slot *t, struct blob *value,
+                const struct store_entry *e)
+{
+    clear(c, t);
+    t->value = blob_ref(value);
+    t->key = alloc_str(e->key);
+    t->entry = *e;
+    t->entry.key = str_make(t->key, e->key.len);
+    t->entry.value = blob_str(value);
+    atomic_fetch_add_explicit(&c->bytes, value->len, memory_order_relaxed);
+}
+
 void sqlite_cache_fill(struct sqlite_cache *c, struct blob *value, const struct store_entry *e,
                        int64_t rev)
 {
@@ -137,14 +150,25 @@ void sqlite_cache_fill(struct sqlite_cache *c, struct blob *value, const struct 
     }
     struct slot *t = lock_slot(c, hash_of(e->key) % SLOTS);
     if (rev >= t->from) {
-        clear(c, t);
-        t->value = blob_ref(value);
+        put(c, t, value, e);
         t->read = true;
-        atomic_fetch_add_explicit(&c->bytes, value->len, memory_order_relaxed);
-        t->key = alloc_str(e->key);
-        t->entry = *e;
-        t->entry.key = str_make(t->key, e->key.len);
-        t->entry.value = blob_str(value);
+    }
+    unlock_slot(c, t);
+}
+
+void sqlite_cache_written(struct sqlite_cache *c, const struct store_event *e, int64_t rev)
+{
+    if (!e->deleted && (e->value->len > VALUE_MAX || !has_room(c, e->value->len))) {
+        return;
+    }
+    struct slot *t = lock_slot(c, hash_of(e->key) % SLOTS);
+    bool same = t->value && str_eq(t->entry.key, e->key);
+    if (e->deleted && same) {
+        clear(c, t);
+    } else if (!e->deleted && rev >= t->from && (same || !t->value || !t->read)) {
+        put(c, t, e->value,
+            &(struct store_entry){
+                .key = e->key, .rev = e->rev, .create_rev = e->create_rev, .stamp = e->stamp});
     }
     unlock_slot(c, t);
 }

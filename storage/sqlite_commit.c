@@ -319,6 +319,9 @@ static int run_all(struct sqlite_store *s, struct committer_item **items, size_t
         cache_bar(s, items, n);
         code = commit(s, err);
         cache_allow(s, items, n);
+        for (size_t i = 0; i < s->n_events && !code; i++) {
+            sqlite_cache_written(s->cache, &s->events[i], s->rev);
+        }
     }
     return code;
 }

@@ -130,6 +130,9 @@ bool sqlite_cache_get(struct sqlite_cache *c, struct str key, struct blob **ret_
 /* What a snapshot of revision rev has for e->key. */
 void sqlite_cache_fill(struct sqlite_cache *c, struct blob *value, const struct store_entry *e,
                        int64_t rev);
+/* A change of the batch that was committed up to rev; in the batch's order, once its keys are
+ * allowed. */
+void sqlite_cache_written(struct sqlite_cache *c, const struct store_event *e, int64_t rev);
 /* Of each key that a commit may change: the first before it, the second after, with the first
  * revision whose snapshots are sure to have what it did. */
 void sqlite_cache_bar(struct sqlite_cache *c, struct str key);
