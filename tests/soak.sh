@@ -106,7 +106,7 @@ step_watches() {
     http watches "$few" 180 3 test_resume_while_writes_go_on test_resume_from_every_revision test_a_slow_reader
 }
 step_pages() {
-    CORACLE_PAGES_SECONDS=30 http pages "$few" 300 3 test_pages_are test_read_and_put test_test_and_set
+    CORACLE_PAGES_SECONDS=30 CORACLE_PAGES_RATE=1000 http pages "$few" 300 3 test_pages_are test_read_and_put test_test_and_set
 }
 step_engines() { make_ contract_test_model && step engines "$few" 300 1 "$build/contract_test_model"; }
 step_threads() { make_ contract_test_threads && step threads "$few" 300 1 "$build/contract_test_threads"; }
@@ -117,18 +117,28 @@ step_controllers() {
 }
 step_hostile() { http hostile $(((few + 1) / 2)) 600 1 test_hostile test_transport; }
 step_lists() {
-    [ -f bench/lists.py ] || { skip lists "bench/lists.py is not there"; return; }
-    make_ coracle && step lists 1 900 1 python3 bench/lists.py --binary "$CORACLE_BINARY"
+    make_ coracle || return
+    step lists-large 1 900 1 python3 bench/lists.py --binary "$CORACLE_BINARY"
+    step lists-small 1 900 1 python3 bench/lists.py --binary "$CORACLE_BINARY" --objects 600000 --size 1500
+}
+crowd() { # name, bound in seconds, options of bench/watchers
+    local name=$1 bound=$2
+    shift 2
+    step "$name" 1 "$bound" 1 python3 tests/watchers.py "$build/watchers" "$@"
 }
 step_watchers() {
-    [ -f bench/watchers.c ] || { skip watchers "bench/watchers.c is not there"; return; }
-    make_ coracle watchers && step watchers 1 300 1 python3 tests/watchers.py "$build/watchers" \
-        --watchers 1000 --events 100 --seconds 30 --gets 100 --pause 50 --pause-s 10
+    make_ coracle watchers || return
+    crowd idle 120 --watchers 10000 --streams 100 --idle 10 --max-kb 15
+    crowd idle-1.1 120 --watchers 8000 --idle 10 --max-kb 25
+    crowd fan-out 200 --watchers 5000 --events 100 --seconds 30 --size 1000 --gets 100 --max-get-ms 20
+    crowd paused 240 --watchers 200 --events 100 --seconds 90 --size 20000 --pause 100 --pause-s 60
 }
 step_etcd() {
     command -v etcd >/dev/null || { skip etcd "etcd is not installed"; return; }
-    make_ coracle contract_test_store contract_test_threads &&
-        CORACLE_CONTRACT_ENGINE=etcd step etcd "$few" 600 2 bash -ec '"$0/contract_test_store"; "$0/contract_test_threads"' "$build"
+    make_ coracle contract_test_store contract_test_threads contract_test_etcd || return
+    CORACLE_CONTRACT_ENGINE=etcd step etcd "$few" 600 2 bash -ec '"$0/contract_test_store"; "$0/contract_test_threads"' "$build"
+    CORACLE_ETCD_ROUNDS=$rounds step etcd-killed 1 1800 "$rounds" "$build/contract_test_etcd"
+    step etcd-tour 1 1800 1 python3 tests/run.py etcd_clients
 }
 step_fuzz() {
     [ -x tests/fuzz/run.sh ] || { skip fuzz "tests/fuzz/run.sh is not there"; return; }
