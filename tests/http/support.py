@@ -175,6 +175,13 @@ class Raw:
         self.close()
 
 
+def sanitized():
+    """Whether the server that is tested was built with a sanitizer: those keep what is freed, and are slow, so memory is judged on other builds."""
+    with open(binary(PRESET), "rb") as f:
+        program = f.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 class Watch(threading.Thread):
     """A watch over HTTP/1.1 on a thread: events with the times at which they came; `clean` when the last chunk ended it."""
 

@@ -130,11 +130,6 @@ class Killed(unittest.TestCase):
         print("rounds: %d, acknowledged: %d, lost: 0, %.1f s (seed %d)" % (rounds, self.total, time.monotonic() - begun, self.seed))
 
 
-def sanitized():
-    program = open(binary(support.PRESET), "rb").read()
-    return b"__asan_init" in program or b"__tsan_init" in program
-
-
 class Disk(unittest.TestCase):
     """A disk without room, without descriptors, gone."""
 
@@ -195,7 +190,7 @@ class Disk(unittest.TestCase):
                 self.fail_with(status, body, 507, "disk is full")
         status, _, body = s.request("PUT", self.path + "/before-0", configmap("before-0", {"v": "y" * 200000}))
         self.fail_with(status, body, 507, "disk is full")
-        if not sanitized():  # those keep what is freed
+        if not support.sanitized():  # those keep what is freed
             self.assertLess(s.rss_kib() - before, 8192)
         self.assertGreater(len(self.refused), 150)
         self.agree()

@@ -5,7 +5,7 @@ import contextlib, json, os, socket, ssl, subprocess, threading, time
 
 import support
 from support import Case, Curl, LIMITS, Raw, configmap, metrics, until
-from lib.server import Server, binary
+from lib.server import Server
 
 JSON = ("Content-Type", "application/json")
 BODY = LIMITS["LIMIT_BODY_BYTES"]
@@ -13,11 +13,6 @@ BODY = LIMITS["LIMIT_BODY_BYTES"]
 
 def rejected(server, reason):
     return metrics(server)['apiserver_rejected_requests_total{reason="%s"}' % reason]
-
-
-def sanitized():
-    """Sanitizers keep what is freed: memory is judged on other builds."""
-    return b"__asan_init" in open(binary(support.PRESET), "rb").read()
 
 
 @contextlib.contextmanager
@@ -38,7 +33,7 @@ def flat_memory(case, server, mib=48):
     grown = max(most[0] - before, 0) / 1024
     if os.environ.get("CORACLE_FIGURES"):
         print("%s: memory grew by %.1f MiB from %.1f" % (case.id(), grown, before / 1024))
-    if not sanitized():
+    if not support.sanitized():
         case.assertLess(grown, mib)
 
 
@@ -70,7 +65,7 @@ def others_served(case, server, most=2.0):
         print("%s: %d other requests, the slowest %.0f ms" % (case.id(), n[0], slow[0] * 1000))
     case.assertEqual(failed, [])
     case.assertGreater(n[0], 0)
-    case.assertLess(slow[0], most * (5 if sanitized() else 1) + 2)
+    case.assertLess(slow[0], most * (5 if support.sanitized() else 1) + 2)
 
 
 class Hostile(Case):

@@ -6,8 +6,8 @@ import json, os, ssl, subprocess, time, unittest
 import support
 from h2 import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, GONE, H2, HEADERS, PADDED, PING, PREFACE, PRIORITY, RESET, SETTINGS, WINDOW,
                 field, frame, integer)
-from support import LIMITS, Raw, configmap, metrics, until
-from test_hostile import Hostile, flat_memory, others_served, rejected, sanitized
+from support import LIMITS, configmap, metrics, until
+from test_hostile import Hostile, flat_memory, others_served, rejected
 
 BODY = LIMITS["LIMIT_BODY_BYTES"]
 JSON = ("content-type", "application/json")

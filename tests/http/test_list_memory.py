@@ -12,12 +12,6 @@ SLOW = 24 << 20  # bytes a second
 PATH = "/api/v1/namespaces/default/configmaps"
 
 
-def sanitized(binary):
-    """Whether what is freed is kept for a while, so that a process's own memory says little."""
-    with open(binary, "rb") as f:
-        return b"__asan_init" in f.read()
-
-
 class Memory(unittest.TestCase):
     def test_sixteen_clients_and_60_megabytes(self):
         server = Server(preset=support.PRESET)
@@ -25,7 +19,7 @@ class Memory(unittest.TestCase):
         server.flags += ["--listen", "unix:" + unix]
         with server:
             # Sanitizers make everything slow, and reading twice as much shows nothing more.
-            slow = sanitized(server.binary)
+            slow = support.sanitized()
             self.objects = OBJECTS // 2 if slow else OBJECTS
             crowd.fill(unix, server.token, "default", self.objects, SIZE)
             self.assertEqual(server.stop(), 0)
@@ -50,6 +44,6 @@ class Memory(unittest.TestCase):
         more = {k: (most[k] - idle[k]) / MIB for k in most}
         print("%s %s: resident +%.0f MiB, own +%.0f, of files +%.0f " % (query, headers.strip(), more["VmRSS"], more["RssAnon"], more["RssFile"]), end="")
         self.assertLess(more["RssFile"], 48)  # of a file of 65 MB
-        self.assertLess(more["RssAnon"], 400 if sanitized(server.binary) else 40)
-        if not sanitized(server.binary):
+        self.assertLess(more["RssAnon"], 400 if support.sanitized() else 40)
+        if not support.sanitized():
             self.assertLess(more["VmRSS"], 64)
