@@ -36,10 +36,12 @@ struct peer {
     size_t len;
 };
 
+/* A client that has what it wanted goes away in the middle: what can't be sent is nobody's error here, and a
+ * failed assertion in a thread of the server would end the program. */
 static void say(int fd, const char *text)
 {
-    size_t n = strlen(text);
-    assert_int_equal(send(fd, text, n, MSG_NOSIGNAL), n);
+    ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL);
+    (void)n;
 }
 
 static void answer(int fd, int status, const char *headers, const char *body)
