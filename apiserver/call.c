@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "apiserver/call_priv.h"
 #include "apiserver/loop.h"
@@ -294,37 +293,4 @@ void call_answer_text(struct call *c, int status, const char *text)
     struct buf b = {0};
     buf_addz(&b, text);
     call_answer_headers(c, status, STR("text/plain; charset=utf-8"), nosniff, 1, &b);
-}
-
-/* q of a clause's parameters; none given is 1. */
-static double quality(struct str parameters)
-{
-    char text[8] = {0};
-    struct str v;
-    str_cut(parameters, '=', &v);
-    memcpy(text, v.ptr ? v.ptr : "", v.len < sizeof(text) - 1 ? v.len : sizeof(text) - 1);
-    return v.len ? strtod(text, NULL) : 1;
-}
-
-bool call_accepts_gzip(const struct call *c)
-{
-    struct str s = http_header(c->http, "accept-encoding");
-    double any = 0;
-    while (s.len) {
-        struct str q, coding, one = str_cut(s, ',', &s);
-        coding = str_cut(one, ';', &q);
-        while (coding.len && coding.ptr[0] == ' ') {
-            coding = str_skip(coding, 1);
-        }
-        while (coding.len && coding.ptr[coding.len - 1] == ' ') {
-            coding.len--;
-        }
-        if (coding.len == 4 && strncasecmp(coding.ptr, "gzip", 4) == 0) {
-            return quality(q) > 0;
-        }
-        if (str_is(coding, "*")) {
-            any = quality(q);
-        }
-    }
-    return any > 0;
 }

@@ -85,9 +85,6 @@ void call_answer_blob(struct call *c, int status, struct str content_type, const
 void call_answer_err(struct call *c, struct err *err);
 void call_answer_text(struct call *c, int status, const char *text); /* text/plain; charset=utf-8, X-Content-Type-Options: nosniff */
 
-/* Whether the client takes gzip. */
-bool call_accepts_gzip(const struct call *c);
-
 /* ---- handlers, by file ---- */
 void rest_serve(struct call *c);      /* rest.c: ROUTE_RESOURCE */
 /* discovery.c: ROUTE_ROOT, ROUTE_API, ROUTE_APIS, ROUTE_GROUP, ROUTE_VERSION_RESOURCES */

@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <zlib.h>
 
 #include "apiserver/call_priv.h"
@@ -23,29 +22,13 @@ enum {
 
 /* ---- negotiation ---- */
 
-static struct str trim(struct str s)
-{
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
-        s = str_skip(s, 1);
-    }
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) {
-        s.len--;
-    }
-    return s;
-}
-
-static bool same(struct str s, const char *word)
-{
-    return s.len == strlen(word) && strncasecmp(s.ptr, word, s.len) == 0;
-}
-
 /* Whether the weight among a coding's parameters is other than 0: `0`, `0.`, `0.000` are. */
 static bool has_weight(struct str params)
 {
     while (params.len) {
         struct str value, name = str_cut(str_cut(params, ';', &params), '=', &value);
-        if (same(trim(name), "q")) {
-            value = trim(value);
+        if (str_is_word(str_trim(name), "q")) {
+            value = str_trim(value);
             for (size_t i = 0; i < value.len; i++) {
                 if (value.ptr[i] != '0' && value.ptr[i] != '.') {
                     return true;
@@ -62,11 +45,11 @@ bool compress_accepts(struct str accept_encoding)
     bool any = false;
     while (accept_encoding.len) {
         struct str params, one = str_cut(accept_encoding, ',', &accept_encoding);
-        struct str coding = trim(str_cut(one, ';', &params));
-        if (same(coding, "gzip") || same(coding, "x-gzip")) {
+        struct str coding = str_trim(str_cut(one, ';', &params));
+        if (str_is_word(coding, "gzip") || str_is_word(coding, "x-gzip")) {
             return has_weight(params);
         }
-        any = any || (same(coding, "*") && has_weight(params));
+        any = any || (str_is_word(coding, "*") && has_weight(params));
     }
     return any;
 }

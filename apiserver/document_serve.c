@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "apiserver/call_priv.h"
+#include "apiserver/compress.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 
@@ -165,7 +166,7 @@ static void answer_head(struct call *c, struct str content_type, const struct he
 
 void document_answer(struct call *c, const struct document_query *q, struct document *d)
 {
-    bool gzip = !d->plain && call_accepts_gzip(c);
+    bool gzip = !d->plain && compress_accepts(http_header(c->http, "accept-encoding"));
     struct headers h = make_headers(c, q, d, gzip);
     if (q->etag && document_matches(d, http_header(c->http, "if-none-match"))) {
         h = make_headers(c, q, d, false);

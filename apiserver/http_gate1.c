@@ -144,7 +144,7 @@ static bool is_control(char ch)
 
 static bool same(const char *p, size_t n, const char *name)
 {
-    return n == strlen(name) && strncasecmp(p, name, n) == 0;
+    return str_is_word(str_make(p, n), name);
 }
 
 /* http://AUTHORITY/PATH is as good as /PATH (RFC 9112 section 3.2.2): takes what is before the path

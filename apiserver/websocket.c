@@ -16,21 +16,10 @@ struct found {
     size_t n_tokens, n_others;
 };
 
-static struct str trim(struct str s)
-{
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
-        s = str_skip(s, 1);
-    }
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) {
-        s.len--;
-    }
-    return s;
-}
-
 static void look(struct found *f, struct str list)
 {
     while (list.ptr) {
-        struct str one = trim(str_cut(list, ',', &list));
+        struct str one = str_trim(str_cut(list, ',', &list));
         if (str_starts(one, STR(BEARER_PREFIX))) {
             f->token = str_skip(one, sizeof(BEARER_PREFIX) - 1);
             f->n_tokens++;

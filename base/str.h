@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 struct str {
     const char *ptr;
@@ -78,6 +79,24 @@ static inline struct str str_cut(struct str s, char c, struct str *ret_rest)
     size_t n = (size_t)(p - s.ptr);
     *ret_rest = (struct str){p + 1, s.len - n - 1};
     return (struct str){s.ptr, n};
+}
+
+/* Without the spaces and tabs at its ends. */
+static inline struct str str_trim(struct str s)
+{
+    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
+        s = str_skip(s, 1);
+    }
+    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) {
+        s.len--;
+    }
+    return s;
+}
+
+/* Whether a is z, ASCII letters in either case. */
+static inline bool str_is_word(struct str a, const char *z)
+{
+    return a.len == strlen(z) && (a.len == 0 || strncasecmp(a.ptr, z, a.len) == 0);
 }
 
 #endif

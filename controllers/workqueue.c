@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/latch.h"
 
 #define uthash_fatal(msg) abort()
 #include <uthash.h>
@@ -151,11 +152,7 @@ static void end_work(struct workqueue *q, struct entry *e)
 struct workqueue *workqueue_create(void)
 {
     struct workqueue *q = ALLOC(struct workqueue);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->ready, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init_monotonic(&q->ready);
     pthread_mutex_init(&q->lock, NULL);
     q->last = &q->first;
     return q;

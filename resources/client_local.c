@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/latch.h"
 #include "resources/client.h"
 #include "resources/engine_priv.h"
 #include "resources/watch_priv.h"
@@ -251,11 +252,7 @@ static int local_watch(struct client *base, const struct client_ref *r,
     w->op = op;
     w->woken = true;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->cond, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init_monotonic(&w->cond);
     w->group = watch_group_create(c->engine->watches, woken, w);
     rc = watch_open(w->group, op, NULL, w, &w->watcher, err);
     if (rc) {

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/latch.h"
 #include "base/clock.h"
 #include "base/limits.h"
 
@@ -153,15 +154,6 @@ static void *committer_main(void *arg)
     }
 }
 
-static void init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t a;
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &a);
-    pthread_condattr_destroy(&a);
-}
-
 void committer_finish(struct committer *c)
 {
     free(c->batch);
@@ -180,7 +172,7 @@ int committer_start(struct committer *c, const struct committer_ops *ops, void *
     c->tail = &c->head;
     c->batch = alloc_zero(c->batch_max * sizeof(struct committer_item *));
     pthread_mutex_init(&c->lock, NULL);
-    init_cond(&c->work);
+    cond_init_monotonic(&c->work);
     if (pthread_create(&c->thread, NULL, committer_main, c)) {
         committer_finish(c);
         return err_set(err, ERR_UNAVAILABLE, "cannot start the committer's thread");

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/crypto.h"
+#include "base/latch.h"
 #include "base/log.h"
 
 enum {
@@ -126,9 +127,7 @@ static int pages_next(struct pages *p, struct entries *e, struct err *err)
 /* ---- what was compacted ---- */
 
 struct floor_look {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool ended;
+    struct latch latch;
     int64_t rev;
 };
 
@@ -148,10 +147,7 @@ static void look_done(void *arg, const struct httpc_answer *a)
 {
     struct floor_look *f = arg;
     (void)a;
-    pthread_mutex_lock(&f->lock);
-    f->ended = true;
-    pthread_cond_signal(&f->changed);
-    pthread_mutex_unlock(&f->lock);
+    latch_open(&f->latch);
 }
 
 /* The revision up to which etcd has been compacted, which it tells who watches from a lower one. 0:
@@ -174,16 +170,9 @@ static int64_t compacted_at(struct etcd_store *s, int64_t from)
         .done = look_done,
         .arg = &f,
     };
-    pthread_mutex_init(&f.lock, NULL);
-    pthread_cond_init(&f.changed, NULL);
+    latch_init(&f.latch);
     httpc_start(s->http, &r);
-    pthread_mutex_lock(&f.lock);
-    while (!f.ended) {
-        pthread_cond_wait(&f.changed, &f.lock);
-    }
-    pthread_mutex_unlock(&f.lock);
-    pthread_cond_destroy(&f.changed);
-    pthread_mutex_destroy(&f.lock);
+    latch_wait(&f.latch);
     return f.rev;
 }
 

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/latch.h"
 #include "storage/sqlite_priv.h"
 
 enum { INDEX_PAGE = 256 };
@@ -237,36 +238,24 @@ static int take_key(void *arg, const struct store_entry *e)
 }
 
 struct waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool answered;
+    struct latch latch;
     int code;
 };
 
 static void waiter_done(void *arg, const struct store_outcome *o)
 {
     struct waiter *w = arg;
-    pthread_mutex_lock(&w->lock);
     w->code = o->code;
-    w->answered = true;
-    pthread_cond_signal(&w->changed);
-    pthread_mutex_unlock(&w->lock);
+    latch_open(&w->latch);
 }
 
 static int restamp_wait(struct mirror *m, const struct page *p, int64_t rev, struct err *err)
 {
     struct store_txn t = {.ops = p->ops, .n_ops = p->n};
     struct waiter w = {.code = 0};
-    pthread_mutex_init(&w.lock, NULL);
-    pthread_cond_init(&w.changed, NULL);
+    latch_init(&w.latch);
     mirror_restamp(m, &t, rev, waiter_done, &w);
-    pthread_mutex_lock(&w.lock);
-    while (!w.answered) {
-        pthread_cond_wait(&w.changed, &w.lock);
-    }
-    pthread_mutex_unlock(&w.lock);
-    pthread_cond_destroy(&w.changed);
-    pthread_mutex_destroy(&w.lock);
+    latch_wait(&w.latch);
     return w.code ? err_set(err, w.code, "the index could not be written") : 0;
 }
 

@@ -2,8 +2,7 @@
 /* The store's public functions: each goes to the engine that was opened. */
 #include "storage/store.h"
 
-#include <pthread.h>
-
+#include "base/latch.h"
 #include "storage/store_priv.h"
 
 int store_get(struct store *s, struct str key, int64_t at, struct blob **ret_value,
@@ -50,9 +49,7 @@ void store_submit(struct store *s, const struct store_txn *t, store_done_fn *don
 }
 
 struct waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool answered;
+    struct latch latch;
     struct store_outcome outcome;
     struct err *err;
 };
@@ -60,7 +57,6 @@ struct waiter {
 static void waiter_done(void *arg, const struct store_outcome *o)
 {
     struct waiter *w = arg;
-    pthread_mutex_lock(&w->lock);
     w->outcome = *o;
     w->outcome.text = NULL;
     if (o->code == ERR_CONFLICT) {
@@ -68,25 +64,16 @@ static void waiter_done(void *arg, const struct store_outcome *o)
     } else if (o->code) {
         err_set(w->err, o->code, "%s", o->text ? o->text : "the store did not commit");
     }
-    w->answered = true;
-    pthread_cond_signal(&w->changed);
-    pthread_mutex_unlock(&w->lock);
+    latch_open(&w->latch);
 }
 
 int store_submit_wait(struct store *s, const struct store_txn *t, struct store_outcome *ret,
                       struct err *err)
 {
     struct waiter w = {.err = err};
-    pthread_mutex_init(&w.lock, NULL);
-    pthread_cond_init(&w.changed, NULL);
+    latch_init(&w.latch);
     store_submit(s, t, waiter_done, &w);
-    pthread_mutex_lock(&w.lock);
-    while (!w.answered) {
-        pthread_cond_wait(&w.changed, &w.lock);
-    }
-    pthread_mutex_unlock(&w.lock);
-    pthread_cond_destroy(&w.changed);
-    pthread_mutex_destroy(&w.lock);
+    latch_wait(&w.latch);
     if (ret) {
         *ret = w.outcome;
     }
