@@ -14,6 +14,7 @@ struct owner {
     struct str time;         /* RFC 3339, as stored; STR_NULL: none. Set by the caller for those that `changed` */
     struct fieldset *fields; /* never empty between calls */
     bool changed;            /* fields differ from what they were before the call */
+    void *tag;               /* the caller's own; stays with the owner */
 };
 
 /* All owners of one object; in an arena. */
