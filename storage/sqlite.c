@@ -109,33 +109,79 @@ static int take_lock(struct sqlite_store *s, struct err *err)
     return 0;
 }
 
-/* Makes the file, so that sqlite gives its mode to those it makes beside it. */
+static void remove_file(const char *database)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < 3; i++) {
+        AUTO_FREE char *path = alloc_printf("%s%s", database, ends[i]);
+        unlink(path);
+    }
+}
+
+/* Whether there is nothing at the path, or a file of no bytes. */
+static bool vacant(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) ? errno == ENOENT : !st.st_size;
+}
+
+/* Writes an empty store into the empty file at path, of which nothing needs to outlive a crash yet.
+ */
+static int write_schema(const char *path, struct err *err)
+{
+    struct sqlite_conn *c = NULL;
+    int code = sqlite_conn_open(path, SQ_READER_KIB, &c, err);
+    code = code ? code
+                : sqlite_conn_exec(c,
+                                   "PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY;"
+                                   "PRAGMA auto_vacuum=INCREMENTAL",
+                                   err);
+    code = code ? code : sqlite_conn_exec(c, schema, err);
+    code = code ? code : sqlite_conn_exec(c, "PRAGMA journal_mode=WAL", err);
+    sqlite_conn_close(c);
+    return code;
+}
+
+static int sync_file(int fd, const char *path, struct err *err)
+{
+    return fsync(fd) ? io_error(err, "sync", path) : 0;
+}
+
+/* Makes the store's file beside its place and moves it there when it is whole: one sync instead of
+ * one a step, and never half a store. sqlite gives its mode to those it makes beside it. */
 static int make_file(struct sqlite_store *s, struct err *err)
 {
-    int fd = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return errno == EEXIST ? 0 : io_error(err, "make", s->path);
+    if (!vacant(s->path)) {
+        return 0;
     }
+    AUTO_FREE char *part = alloc_printf("%s.part", s->path), *above = alloc_printf("%s/..", s->dir);
+    remove_file(part);
+    int fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return io_error(err, "make", part);
+    }
+    int code = write_schema(part, err);
+    code = code || s->mirror ? code : sync_file(fd, part, err);
     close(fd);
-    AUTO_FREE char *above = alloc_printf("%s/..", s->dir);
-    int code = sync_directory(s->dir, err);
+    if (!code && rename(part, s->path)) {
+        code = io_error(err, "make", s->path);
+    }
+    if (code || s->mirror) {
+        return code;
+    }
+    code = sync_directory(s->dir, err);
     return code ? code : sync_directory(above, err);
 }
 
 /* ---- opening ---- */
 
-static int check_format(struct sqlite_store *s, bool *ret_fresh, struct err *err)
+static int check_format(struct sqlite_store *s, struct err *err)
 {
-    int64_t application = 0, format = 0, tables = 0;
+    int64_t application = 0, format = 0;
     int code = sqlite_number(s->writer, SQ_APPLICATION, &application, err);
     code = code ? code : sqlite_number(s->writer, SQ_VERSION, &format, err);
-    code = code ? code : sqlite_number(s->writer, SQ_TABLES, &tables, err);
-    if (code) {
+    if (code || (application == APPLICATION && format == FORMAT)) {
         return code;
-    }
-    *ret_fresh = !application && !format && !tables;
-    if (*ret_fresh || (application == APPLICATION && format == FORMAT)) {
-        return 0;
     }
     if (application != APPLICATION) {
         return err_set(err, ERR_CORRUPT, "%s belongs to another program", s->path);
@@ -156,17 +202,10 @@ static int wal_hook(void *arg, sqlite3 *db, const char *name, int frames)
 static int open_file(struct sqlite_store *s, struct err *err)
 {
     int code = sqlite_conn_open(s->path, SQ_WRITER_KIB, &s->writer, err);
-    bool fresh = false;
-    code = code ? code : check_format(s, &fresh, err);
-    if (!code && fresh) {
-        code = sqlite_conn_exec(s->writer, "PRAGMA auto_vacuum=INCREMENTAL", err);
-    }
+    code = code ? code : check_format(s, err);
     if (!code) {
         code = sqlite_conn_exec(s->writer,
                                 "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=16777216", err);
-    }
-    if (!code && fresh) {
-        code = sqlite_conn_exec(s->writer, schema, err);
     }
     if (!code && s->mirror) {
         code = sqlite_conn_exec(s->writer, "PRAGMA synchronous=OFF", err);
@@ -196,15 +235,6 @@ static int load(struct sqlite_store *s, int64_t *ret_floor, struct err *err)
     return code;
 }
 
-static void remove_file(const struct sqlite_store *s)
-{
-    static const char *const ends[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < 3; i++) {
-        AUTO_FREE char *path = alloc_printf("%s%s", s->path, ends[i]);
-        unlink(path);
-    }
-}
-
 static void destroy(struct sqlite_store *s)
 {
     sqlite_keeper_stop(s);
@@ -219,7 +249,7 @@ static void destroy(struct sqlite_store *s)
     sqlite_map_destroy(s->map);
     sqlite_cache_destroy(s->cache);
     if (s->mirror && s->writer) {
-        remove_file(s);
+        remove_file(s->path);
     }
     if (s->lock_fd >= 0) {
         close(s->lock_fd);
@@ -356,11 +386,6 @@ static int copy_to(struct sqlite_store *s, const char *path, struct err *err)
     return code;
 }
 
-static int sync_file(int fd, const char *path, struct err *err)
-{
-    return fsync(fd) ? io_error(err, "sync", path) : 0;
-}
-
 static int copy_whole(struct sqlite_store *s, const char *part, const char *path, struct err *err)
 {
     int fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -432,7 +457,7 @@ static int prepare(struct sqlite_store *s, struct err *err)
     int code = file_mkdirs(s->dir, 0700, err);
     code = code ? code : take_lock(s, err);
     if (!code && s->mirror) {
-        remove_file(s);
+        remove_file(s->path);
     }
     code = code ? code : make_file(s, err);
     code = code ? code : open_file(s, err);

@@ -39,7 +39,6 @@ static const char *const sql[SQ_STMTS] = {
     [SQ_PAGES] = "PRAGMA page_count",
     [SQ_APPLICATION] = "PRAGMA application_id",
     [SQ_VERSION] = "PRAGMA user_version",
-    [SQ_TABLES] = "SELECT count(*) FROM sqlite_master",
     [SQ_KEYS] = "SELECT keys FROM log ORDER BY id DESC LIMIT 1",
     [SQ_BEGIN] = "BEGIN IMMEDIATE",
     [SQ_COMMIT] = "COMMIT",

@@ -32,7 +32,6 @@ enum sqlite_stmt_id {
     SQ_PAGES,
     SQ_APPLICATION,
     SQ_VERSION,
-    SQ_TABLES,
     SQ_KEYS,
     SQ_BEGIN,
     SQ_COMMIT,
