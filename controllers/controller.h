@@ -51,6 +51,9 @@ struct informer_event {
 typedef void controller_map_fn(void *self, const struct informer_event *e,
                                struct controller_queue *q);
 
+/* Only objects that are being deleted: for what takes care of their end. */
+void controller_map_deleting(void *self, const struct informer_event *e, struct controller_queue *q);
+
 struct controller_watch {
     struct str group, version, resource; /* version "": the storage version */
     controller_map_fn *map;              /* NULL: the object's own key */

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "controllers/workqueue.h"
 
@@ -77,6 +78,14 @@ void controller_enqueue(struct controller_queue *q, struct str ns, struct str na
 {
     AUTO_FREE char *key = alloc_printf("%.*s/%.*s", STR_FMT(ns), STR_FMT(name));
     workqueue_add(q->queue, str_from(key));
+}
+
+void controller_map_deleting(void *self, const struct informer_event *e, struct controller_queue *q)
+{
+    (void)self;
+    if (e->type == INFORMER_PUT && json_path(e->obj, "metadata", "deletionTimestamp", NULL)) {
+        controller_enqueue(q, e->ns, e->name);
+    }
 }
 
 static void on_event(void *arg, const struct informer_event *e)

@@ -41,7 +41,9 @@
 #include "resources/type.h"
 
 struct client;
+struct controller;
 struct engine;
+struct metrics;
 
 /* A definition a service ships, embedded in the binary as JSON. Static. */
 struct service_document {
@@ -93,5 +95,8 @@ int service_stop_fd(const struct service_stop *s);
 /* Runs fn(arg) on the stopping thread when the server stops (at once if it does already); for
  * services that wait in something else. One at a time; NULL fn takes it back. */
 void service_on_stop(struct service_stop *s, void (*fn)(void *arg), void *arg);
+/* Runs one controller until the server stops: the whole of such a service's run function. m may be NULL. */
+void service_run_controller(struct client *c, struct metrics *m, const struct controller *def,
+                            struct service_stop *stop);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "controllers/manager.h"
 
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_MOST_MS 60000
@@ -61,6 +62,16 @@ void service_on_stop(struct service_stop *s, void (*fn)(void *arg), void *arg)
         fn(arg);
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+void service_run_controller(struct client *c, struct metrics *m, const struct controller *def,
+                            struct service_stop *stop)
+{
+    struct manager *manager = manager_create(c, m);
+    manager_add(manager, def);
+    manager_start(manager);
+    service_wait(stop, -1);
+    manager_destroy(manager);
 }
 
 static void stop_now(struct service_stop *s)

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
-#include "controllers/manager.h"
+#include "controllers/controller.h"
 #include "services/wire.gen.h"
 
 #define GROUP                                                                                      \
@@ -140,11 +140,7 @@ int greeter_run(struct greeter *g, struct service_stop *stop, struct err *err)
     };
     const struct controller def = {
         .name = "greeter", .watches = watches, .n_watches = 2, .reconcile = reconcile, .self = g};
-    struct manager *m = manager_create(g->client, g->metrics);
     (void)err;
-    manager_add(m, &def);
-    manager_start(m);
-    service_wait(stop, -1);
-    manager_destroy(m);
+    service_run_controller(g->client, g->metrics, &def, stop);
     return 0;
 }

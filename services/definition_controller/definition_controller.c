@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "controllers/conditions.h"
-#include "controllers/manager.h"
+#include "controllers/controller.h"
 #include "controllers/purge.h"
 #include "resources/engine.h"
 #include "services/wire.gen.h"
@@ -128,15 +128,6 @@ static int reconcile(struct reconcile *r, struct err *err)
     return code < 0 ? code : let_go(r, crd, err);
 }
 
-/* Only definitions that are being deleted concern it. */
-static void map_definition(void *self, const struct informer_event *e, struct controller_queue *q)
-{
-    (void)self;
-    if (e->type == INFORMER_PUT && json_path(e->obj, "metadata", "deletionTimestamp", NULL)) {
-        controller_enqueue(q, e->ns, e->name);
-    }
-}
-
 int definition_controller_provide(const struct definition_controller_deps *d,
                                   struct definition_controller **ret, struct err *err)
 {
@@ -160,18 +151,14 @@ int definition_controller_run(struct definition_controller *c, struct service_st
         {.group = {"apiextensions.k8s.io", 20},
          .version = {"v1", 2},
          .resource = {"customresourcedefinitions", 25},
-         .map = map_definition}};
+         .map = controller_map_deleting}};
     const struct controller def = {.name = "definition",
                                    .watches = watches,
                                    .n_watches = 1,
                                    .reconcile = reconcile,
                                    .self = c,
                                    .workers = WORKERS};
-    struct manager *m = manager_create(c->client, c->metrics);
     (void)err;
-    manager_add(m, &def);
-    manager_start(m);
-    service_wait(stop, -1);
-    manager_destroy(m);
+    service_run_controller(c->client, c->metrics, &def, stop);
     return 0;
 }

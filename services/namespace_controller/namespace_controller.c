@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "controllers/conditions.h"
-#include "controllers/manager.h"
+#include "controllers/controller.h"
 #include "controllers/purge.h"
 #include "services/wire.gen.h"
 
@@ -226,15 +226,6 @@ static int reconcile(struct reconcile *r, struct err *err)
     return code == ERR_NOT_FOUND ? 0 : code;
 }
 
-/* Only namespaces that are being deleted concern it. */
-static void map_namespace(void *self, const struct informer_event *e, struct controller_queue *q)
-{
-    (void)self;
-    if (e->type == INFORMER_PUT && json_path(e->obj, "metadata", "deletionTimestamp", NULL)) {
-        controller_enqueue(q, e->ns, e->name);
-    }
-}
-
 int namespace_controller_provide(const struct namespace_controller_deps *d,
                                  struct namespace_controller **ret, struct err *err)
 {
@@ -255,18 +246,14 @@ int namespace_controller_run(struct namespace_controller *c, struct service_stop
                              struct err *err)
 {
     static const struct controller_watch watches[] = {
-        {.version = {"v1", 2}, .resource = {"namespaces", 10}, .map = map_namespace}};
+        {.version = {"v1", 2}, .resource = {"namespaces", 10}, .map = controller_map_deleting}};
     const struct controller def = {.name = "namespace",
                                    .watches = watches,
                                    .n_watches = 1,
                                    .reconcile = reconcile,
                                    .self = c,
                                    .workers = WORKERS};
-    struct manager *m = manager_create(c->client, c->metrics);
     (void)err;
-    manager_add(m, &def);
-    manager_start(m);
-    service_wait(stop, -1);
-    manager_destroy(m);
+    service_run_controller(c->client, c->metrics, &def, stop);
     return 0;
 }
