@@ -74,6 +74,22 @@ static inline void world_close(struct world *w)
     pclose(done);
 }
 
+/* For cmocka: a world of its own for each test. */
+static inline int world_setup(void **state)
+{
+    struct world *w = ALLOC(struct world);
+    world_open(w);
+    *state = w;
+    return 0;
+}
+
+static inline int world_teardown(void **state)
+{
+    world_close(*state);
+    free(*state);
+    return 0;
+}
+
 /* What came of an operation; everything lives in the world's arena. */
 struct outcome {
     int code, http;

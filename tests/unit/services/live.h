@@ -51,6 +51,22 @@ static inline void live_close(struct live *l)
     world_close(&l->w);
 }
 
+/* For cmocka. */
+static inline int live_setup(void **state)
+{
+    struct live *l = ALLOC(struct live);
+    live_open(l);
+    *state = l;
+    return 0;
+}
+
+static inline int live_teardown(void **state)
+{
+    live_close(*state);
+    free(*state);
+    return 0;
+}
+
 static inline void live_sleep(int ms)
 {
     const struct timespec t = {ms / 1000, ms % 1000 * 1000000L};

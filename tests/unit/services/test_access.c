@@ -92,13 +92,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 static struct user *who(struct world *w, struct credentials c, int want)
 {
     struct user *u = NULL;
@@ -254,13 +247,13 @@ int main(void)
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_bad_tokens),
         cmocka_unit_test(test_many_quotes),
-        cmocka_unit_test_setup_teardown(test_authenticators, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_authorizer, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_who_am_i, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_token_review, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_access_reviews, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bad_reviews, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_rules, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_authenticators, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_authorizer, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_who_am_i, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_token_review, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_access_reviews, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_bad_reviews, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_rules, setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,21 +8,6 @@
 #include "base/file.h"
 #include "services/authority/authority.h"
 
-static int setup(void **state)
-{
-    struct world *w = ALLOC(struct world);
-    world_open(w);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 static const char *text_of(struct world *w, const char *path)
 {
     AUTO(buf_finish) struct buf b = {0};
@@ -119,10 +104,10 @@ static void test_kubeconfig(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_first_start, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_later_start, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_lost_key, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_kubeconfig, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_first_start, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_later_start, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_lost_key, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_kubeconfig, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,21 +2,6 @@
 /* ConfigMaps, Secrets, ServiceAccounts and Leases. */
 #include "tests/unit/services/fixture.h"
 
-static int setup(void **state)
-{
-    struct world *w = ALLOC(struct world);
-    world_open(w);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 static struct outcome create(struct world *w, const char *resource, const char *body)
 {
     return ASK(w, .verb = VERB_CREATE, .resource = resource, .ns = "default", .body = body);
@@ -246,18 +231,19 @@ static void test_lease(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_configmap_keys, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_configmap_key_length, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_configmap_immutable, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_configmap_forms, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_secret_strings, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_secret_base64_lines, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_secret_types, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_secret_contents_stay_secret, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_secret_changes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_serviceaccount, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_lease, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_configmap_keys, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_configmap_key_length, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_configmap_immutable, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_configmap_forms, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_sizes, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_secret_strings, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_secret_base64_lines, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_secret_types, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_secret_contents_stay_secret, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(test_secret_changes, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_serviceaccount, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_lease, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

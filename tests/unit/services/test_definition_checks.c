@@ -9,21 +9,6 @@
     "'type':'object','properties':{'a':{'type':'string'},'n':{'type':'integer'}}},'status':{"      \
     "'type':'object','properties':{'n':{'type':'integer'}}}}}}}]}}"
 
-static int setup(void **state)
-{
-    struct world *w = ALLOC(struct world);
-    world_open(w);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 /* Creates (a dry run) the base definition after a merge patch or a JSON patch. */
 static struct outcome attempt_with(struct world *w, const char *change,
                                    enum field_validation validation)
@@ -457,19 +442,19 @@ static void test_accepted_is_served(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_base, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_names, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_versions, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_schemas, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_subresources, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_columns, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_selectable_fields, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_conversion, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_approval, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_warnings, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_warnings_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_wrong_types, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_accepted_is_served, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_base, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_names, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_versions, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_schemas, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_subresources, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_columns, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_selectable_fields, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_conversion, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_approval, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_warnings, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_warnings_once, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_types, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_accepted_is_served, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

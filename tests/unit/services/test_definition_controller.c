@@ -18,21 +18,6 @@ static void define(struct live *l, const char *finalizers)
     must(&l->w, ASK(&l->w, .verb = VERB_CREATE, CRDS, .body = body));
 }
 
-static int setup(void **state)
-{
-    struct live *l = ALLOC(struct live);
-    live_open(l);
-    *state = l;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    live_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void make(struct live *l, const char *name, const char *finalizers)
 {
     const char *body =
@@ -130,10 +115,10 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_emptied, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_held, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_held_itself, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_emptied, live_setup, live_teardown),
+        cmocka_unit_test_setup_teardown(test_held, live_setup, live_teardown),
+        cmocka_unit_test_setup_teardown(test_held_itself, live_setup, live_teardown),
+        cmocka_unit_test_setup_teardown(test_many, live_setup, live_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,21 +11,6 @@
 #define CRDS .group = "apiextensions.k8s.io", .resource = "customresourcedefinitions"
 #define CRD(w, v, ...) ASK(w, .verb = (v), CRDS, __VA_ARGS__)
 
-static int setup(void **state)
-{
-    struct world *w = ALLOC(struct world);
-    world_open(w);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 #define SCHEMA                                                                                     \
     "'schema':{'openAPIV3Schema':{'type':'object','properties':{'spec':{'type':'object',"          \
     "'properties':{'size':{'type':'integer','default':1}}}}}}"
@@ -477,17 +462,17 @@ static void test_bad_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_served_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_status_follows, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_dry_run_serves_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_change_applies, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stored_versions, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_immutable, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_kind_conflict, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_short_name_conflict, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_builtin_is_safe, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_delete, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_delete_takes_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_served_at_once, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_status_follows, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_dry_run_serves_nothing, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_change_applies, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_stored_versions, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_immutable, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_kind_conflict, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_short_name_conflict, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_builtin_is_safe, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_delete, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_delete_takes_its_own, world_setup, world_teardown),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_files_again),

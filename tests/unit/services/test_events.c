@@ -3,21 +3,6 @@
 #include "resources/represent.h"
 #include "tests/unit/services/fixture.h"
 
-static int setup(void **state)
-{
-    struct world *w = ALLOC(struct world);
-    world_open(w);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 #define CORE(w, v, ...) ASK(w, .verb = (v), .resource = "events", .ns = "default", __VA_ARGS__)
 #define NEW(w, v, ...)                                                                             \
     ASK(w, .verb = (v), .group = "events.k8s.io", .resource = "events", .ns = "default",           \
@@ -182,13 +167,13 @@ static void test_cells_and_columns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_core_form, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_new_form, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_core_checks, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_new_checks, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_new_updates, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cells_and_columns, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_core_form, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_new_form, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_core_checks, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_new_checks, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_new_updates, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_rows, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_cells_and_columns, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

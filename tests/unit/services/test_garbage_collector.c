@@ -5,21 +5,6 @@
 
 #define GADGETS .group = "example.com", .resource = "gadgets"
 
-static int setup(void **state)
-{
-    struct live *l = ALLOC(struct live);
-    live_open(l);
-    *state = l;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    live_close(*state);
-    free(*state);
-    return 0;
-}
-
 static struct client_ref map_ref(const char *ns, const char *name)
 {
     return (struct client_ref){.version = STR("v1"),
@@ -335,7 +320,7 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, live_setup, live_teardown)
         T(test_background),    T(test_foreground),      T(test_foreground_not_blocking),
         T(test_orphan),        T(test_two_owners),      T(test_wrong_owners),
         T(test_cluster_scope), T(test_owner_type_goes), T(test_chain),

@@ -12,13 +12,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    live_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void make(struct live *l, const char *resource, const char *name, const char *finalizers)
 {
     const char *body =
@@ -150,10 +143,10 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_emptied, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_held, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_held_itself, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_emptied, setup, live_teardown),
+        cmocka_unit_test_setup_teardown(test_held, setup, live_teardown),
+        cmocka_unit_test_setup_teardown(test_held_itself, setup, live_teardown),
+        cmocka_unit_test_setup_teardown(test_many, setup, live_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,21 +4,6 @@
 
 #include <pthread.h>
 
-static int setup(void **state)
-{
-    struct world *w = ALLOC(struct world);
-    world_open(w);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 #define NS(w, v, ...) ASK(w, .verb = (v), .resource = "namespaces", __VA_ARGS__)
 
 static void test_first_ones(void **state)
@@ -181,14 +166,15 @@ static void test_race(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_first_ones, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_create, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_update_keeps, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_status, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_delete, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_finalize_without_deletion, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_lifecycle, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_race, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_first_ones, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_create, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_update_keeps, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_status, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_delete, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_finalize_without_deletion, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(test_lifecycle, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_race, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

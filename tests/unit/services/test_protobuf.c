@@ -8,21 +8,6 @@
 
 enum { N_SAMPLES = sizeof(protobuf_samples) / sizeof(*protobuf_samples) };
 
-static int setup(void **state)
-{
-    struct world *w = ALLOC(struct world);
-    world_open(w);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_close(*state);
-    free(*state);
-    return 0;
-}
-
 static struct str bytes_of(struct arena *a, const char *hex)
 {
     size_t n = strlen(hex) / 2;
@@ -115,8 +100,8 @@ static void test_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_samples, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_samples, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_damaged, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
