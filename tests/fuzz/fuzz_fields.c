@@ -3,27 +3,7 @@
  */
 #include "base/limits.h"
 #include "resources/selector.h"
-#include "tests/fuzz/fuzz.h"
-
-#define WIDGET                                                                                     \
-    "{'metadata':{'name':'widgets.example.com'},'spec':{'group':'example.com','scope':'"           \
-    "Namespaced',"                                                                                 \
-    "'names':{'plural':'widgets','singular':'widget','kind':'Widget','listKind':'WidgetList'},"    \
-    "'versions':[{'name':'v1','served':true,'storage':true,'selectableFields':[{'jsonPath':"       \
-    "'.spec.color'}],'schema':{'openAPIV3Schema':{'type':'object','properties':{'spec':{'type':"   \
-    "'object','properties':{'color':{'type':'string'}}}}}}}]}}"
-
-static struct type *widget(void)
-{
-    static struct type *t;
-    if (!t) {
-        struct arena a;
-        arena_init(&a, 0);
-        FUZZ_CHECK(type_create(fuzz_own_json(&a, WIDGET)->root, NULL, &t, NULL) == 0);
-        arena_finish(&a);
-    }
-    return t;
-}
+#include "tests/fuzz/widget.h"
 
 /* metadata.name=VALUE with the value escaped requires that value. */
 static void check_escaped(struct fuzz *f, struct str value)
