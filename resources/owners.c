@@ -9,10 +9,10 @@
 #define GENERATION 1
 #define PREFIX STR("/registry/")
 
-static struct owner owner_read(const yyjson_mut_val *ref)
+static struct owner_ref owner_read(const yyjson_mut_val *ref)
 {
     struct str version, group = str_cut(json_get_str(ref, "apiVersion"), '/', &version);
-    struct owner o = {
+    struct owner_ref o = {
         .group = version.ptr ? group : STR_NULL,
         .version = version.ptr ? version : group,
         .kind = json_get_str(ref, "kind"),
@@ -24,11 +24,11 @@ static struct owner owner_read(const yyjson_mut_val *ref)
     return o;
 }
 
-size_t owners_of(const yyjson_mut_val *obj, struct arena *a, struct owner **ret)
+size_t owners_of(const yyjson_mut_val *obj, struct arena *a, struct owner_ref **ret)
 {
     const yyjson_mut_val *refs = json_path(obj, "metadata", "ownerReferences", NULL);
     size_t n = 0;
-    struct owner *list = arena_alloc(a, (json_size(refs) + 1) * sizeof(*list));
+    struct owner_ref *list = arena_alloc(a, (json_size(refs) + 1) * sizeof(*list));
     struct json_iter it = json_iter(refs);
     while (json_next(&it)) {
         list[n++] = owner_read(it.val);

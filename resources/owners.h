@@ -8,13 +8,13 @@
 #include "resources/engine.h"
 
 /* An owner reference, its strings in the object's tree. */
-struct owner {
+struct owner_ref {
     struct str group, version, kind, name, uid;
     bool block; /* blockOwnerDeletion */
     bool controller;
 };
 /* The references of an object; *ret is in the arena. Returns how many. */
-size_t owners_of(const yyjson_mut_val *obj, struct arena *a, struct owner **ret);
+size_t owners_of(const yyjson_mut_val *obj, struct arena *a, struct owner_ref **ret);
 
 /* The terms that an object carries in the store: for the engine's puts. In the arena, like what
  * they point to. */

@@ -22,7 +22,7 @@ struct item {
     struct type *type;
     struct client_ref ref;
     yyjson_mut_val *obj;
-    struct owner *owners;
+    struct owner_ref *owners;
     size_t n_owners;
 };
 
@@ -56,7 +56,7 @@ static struct str owner_ns(const struct type *t, struct str dependent_ns)
 
 void collect_enqueue_owners(struct garbage_collector *g, const yyjson_mut_val *obj, struct arena *a)
 {
-    struct owner *owners = NULL;
+    struct owner_ref *owners = NULL;
     size_t n = owners_of(obj, a, &owners);
     struct registry_snapshot *types = registry_ref(g->registry);
     for (size_t i = 0; i < n; i++) {
@@ -180,7 +180,7 @@ static struct item scratch_item(const struct dependents *d, struct arena *a)
 
 static bool blocks(const yyjson_mut_val *obj, struct str uid, struct arena *a)
 {
-    struct owner *owners = NULL;
+    struct owner_ref *owners = NULL;
     size_t n = owners_of(obj, a, &owners);
     for (size_t i = 0; i < n; i++) {
         if (owners[i].block && str_eq(owners[i].uid, uid)) {
@@ -263,7 +263,7 @@ static int collect_orphaning(struct item *it, struct err *err)
 
 enum owner_state { OWNER_SOLID, OWNER_WAITING, OWNER_DANGLING };
 
-static int owner_state(struct item *it, const struct owner *o, enum owner_state *ret,
+static int owner_state(struct item *it, const struct owner_ref *o, enum owner_state *ret,
                        struct err *err)
 {
     const struct type *t = registry_find_kind(it->types, o->group, o->kind);
