@@ -31,6 +31,7 @@ struct call {
     int status;
     struct buf body, wanted[HTTPC_WANTED];
     bool too_large, ended; /* by the client, by chunk */
+    bool headed;           /* head was called */
     char text[CURL_ERROR_SIZE];
 };
 
@@ -41,6 +42,12 @@ struct timer {
     void *arg;
 };
 
+/* What another thread wants of a request that is under way. */
+struct order {
+    uint64_t id;
+    bool resume; /* or cancel */
+};
+
 struct httpc {
     struct httpc_curl curl;
     CURLM *multi;
@@ -48,8 +55,8 @@ struct httpc {
     pthread_mutex_t lock; /* over what follows */
     struct call *fresh, **fresh_tail;
     struct timer *timers; /* by time */
-    uint64_t *cancels;
-    size_t n_cancels, cap_cancels;
+    struct order *orders;
+    size_t n_orders, cap_orders;
     bool stop;
     _Atomic uint64_t last_id;
     /* The thread's own. */
@@ -90,11 +97,28 @@ static bool give_lines(struct call *c)
     return true;
 }
 
+static size_t take_piece(struct call *c, struct str piece)
+{
+    switch (c->headed ? c->r.piece(c->r.arg, piece) : HTTPC_END) {
+    case HTTPC_GO_ON:
+        return piece.len;
+    case HTTPC_PAUSE:
+        return CURL_WRITEFUNC_PAUSE;
+    case HTTPC_END:
+        break;
+    }
+    c->ended = true;
+    return 0;
+}
+
 static size_t take_body(char *from, size_t size, size_t n, void *arg)
 {
     struct call *c = arg;
     size_t len = size * n;
     long status = 0;
+    if (c->r.piece) {
+        return take_piece(c, str_make(from, len));
+    }
     c->h->curl.easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     bool stream = c->r.chunk && status / 100 == 2;
     if (stream && !c->r.lines) {
@@ -137,6 +161,30 @@ static size_t take_header(char *from, size_t size, size_t n, void *arg)
     return size * n;
 }
 
+/* A line of the head, of a head before it (100 Continue), or of the trailer, which is not told. */
+static size_t tell_header(char *from, size_t size, size_t n, void *arg)
+{
+    struct call *c = arg;
+    struct str value, line = trim(str_make(from, size * n));
+    if (c->headed) {
+        return size * n;
+    }
+    if (str_starts(line, STR("HTTP/"))) {
+        c->r.header(c->r.arg, STR(""), STR(""));
+    } else if (line.len) {
+        struct str name = str_cut(line, ':', &value);
+        if (value.ptr && name.len) {
+            c->r.header(c->r.arg, name, trim(value));
+        }
+    } else {
+        long status = 0;
+        c->h->curl.easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+        c->headed = status >= 200;
+        c->ended = c->headed && !c->r.head(c->r.arg, (int)status);
+    }
+    return c->ended ? 0 : size * n;
+}
+
 /* ---- a call's life ---- */
 
 static void call_free(struct call *c)
@@ -164,12 +212,19 @@ static void call_answer(struct call *c, int code, bool sent, const char *text)
 
 static void set_tls(struct httpc_curl *u, CURL *e, const struct httpc_tls *t)
 {
+    if (t->ca_pem.len || (t->ca_file && *t->ca_file)) { /* and no others */
+        u->easy_setopt(e, CURLOPT_CAPATH, NULL);
+    }
     if (t->ca_file && *t->ca_file) {
         u->easy_setopt(e, CURLOPT_CAINFO, t->ca_file);
     }
     if (t->ca_pem.len) {
         struct curl_blob b = {(void *)(uintptr_t)t->ca_pem.ptr, t->ca_pem.len, CURL_BLOB_NOCOPY};
         u->easy_setopt(e, CURLOPT_CAINFO_BLOB, &b);
+    }
+    if (t->insecure) {
+        u->easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
+        u->easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
     }
     if (t->cert_file && *t->cert_file) {
         u->easy_setopt(e, CURLOPT_SSLCERT, t->cert_file);
@@ -202,6 +257,7 @@ static void set_up(struct httpc_curl *u, CURL *e, struct call *c)
     u->easy_setopt(e, CURLOPT_URL, c->url);
     u->easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     u->easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    u->easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
     u->easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     u->easy_setopt(e, CURLOPT_NOPROXY, "*");
     u->easy_setopt(e, CURLOPT_ERRORBUFFER, c->text);
@@ -213,7 +269,10 @@ static void set_up(struct httpc_curl *u, CURL *e, struct call *c)
     u->easy_setopt(e, CURLOPT_TCP_KEEPINTVL, (long)KEEP_ALIVE_STEP_S);
     u->easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);
     u->easy_setopt(e, CURLOPT_WRITEDATA, c);
-    if (c->r.wanted[0]) {
+    if (c->r.piece) {
+        u->easy_setopt(e, CURLOPT_HEADERFUNCTION, tell_header);
+        u->easy_setopt(e, CURLOPT_HEADERDATA, c);
+    } else if (c->r.wanted[0]) {
         u->easy_setopt(e, CURLOPT_HEADERFUNCTION, take_header);
         u->easy_setopt(e, CURLOPT_HEADERDATA, c);
     }
@@ -308,14 +367,19 @@ static void finish(struct httpc *h, struct call *c, CURLcode r)
     call_answer(c, code, sent, code ? text : NULL);
 }
 
-static void end_one(struct httpc *h, uint64_t id)
+static void obey(struct httpc *h, struct order o)
 {
     for (struct call *c = h->active; c; c = c->next) {
-        if (c->id == id) {
+        if (c->id != o.id) {
+            continue;
+        }
+        if (o.resume) {
+            h->curl.easy_pause(c->easy, CURLPAUSE_CONT);
+        } else {
             bool sent = leave(h, c);
             call_answer(c, ERR_CLOSED, sent, "cancelled");
-            return;
         }
+        return;
     }
 }
 
@@ -327,10 +391,10 @@ static void take_fresh(struct httpc *h)
     struct call *list = h->fresh;
     h->fresh = NULL;
     h->fresh_tail = &h->fresh;
-    uint64_t *cancels = h->cancels;
-    size_t n = h->n_cancels;
-    h->cancels = NULL;
-    h->n_cancels = h->cap_cancels = 0;
+    struct order *orders = h->orders;
+    size_t n = h->n_orders;
+    h->orders = NULL;
+    h->n_orders = h->cap_orders = 0;
     pthread_mutex_unlock(&h->lock);
     while (list) {
         struct call *c = list;
@@ -338,9 +402,9 @@ static void take_fresh(struct httpc *h)
         begin(h, c);
     }
     for (size_t i = 0; i < n; i++) {
-        end_one(h, cancels[i]);
+        obey(h, orders[i]);
     }
-    free(cancels);
+    free(orders);
 }
 
 /* Runs what is due; returns how long the next may be waited for, and whether the client is to stop.
@@ -357,7 +421,7 @@ static int run_timers(struct httpc *h, bool *ret_stop)
         } else {
             t = NULL;
         }
-        wait = h->fresh || h->n_cancels ? 0 : wait;
+        wait = h->fresh || h->n_orders ? 0 : wait;
         pthread_mutex_unlock(&h->lock);
         if (!t) {
             return (int)(wait < 0 ? 0 : wait < POLL_MS ? wait : POLL_MS);
@@ -424,7 +488,7 @@ static void release(struct httpc *h)
         h->timers = t->next;
         free(t);
     }
-    free(h->cancels);
+    free(h->orders);
     pthread_mutex_destroy(&h->lock);
     free(h);
 }
@@ -487,16 +551,26 @@ uint64_t httpc_start(struct httpc *h, const struct httpc_request *r)
     return id;
 }
 
-void httpc_cancel(struct httpc *h, uint64_t call)
+static void order(struct httpc *h, struct order o)
 {
     pthread_mutex_lock(&h->lock);
-    if (h->n_cancels == h->cap_cancels) {
-        h->cap_cancels = h->cap_cancels ? 2 * h->cap_cancels : 8;
-        h->cancels = alloc_resize(h->cancels, h->cap_cancels * sizeof(*h->cancels));
+    if (h->n_orders == h->cap_orders) {
+        h->cap_orders = h->cap_orders ? 2 * h->cap_orders : 8;
+        h->orders = alloc_resize(h->orders, h->cap_orders * sizeof(*h->orders));
     }
-    h->cancels[h->n_cancels++] = call;
+    h->orders[h->n_orders++] = o;
     pthread_mutex_unlock(&h->lock);
     h->curl.multi_wakeup(h->multi);
+}
+
+void httpc_cancel(struct httpc *h, uint64_t call)
+{
+    order(h, (struct order){.id = call});
+}
+
+void httpc_resume(struct httpc *h, uint64_t call)
+{
+    order(h, (struct order){.id = call, .resume = true});
 }
 
 void httpc_later(struct httpc *h, int64_t ms, httpc_later_fn *fn, void *arg)

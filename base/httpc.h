@@ -32,6 +32,7 @@ void httpc_destroy(struct httpc *h);
 struct httpc_tls {
     const char *ca_file, *cert_file, *key_file;
     struct str ca_pem;
+    bool insecure; /* neither the peer's certificate nor its name is looked at */
 };
 
 enum { HTTPC_WANTED = 4 };
@@ -54,6 +55,15 @@ typedef void httpc_done_fn(void *arg, const struct httpc_answer *a);
 /* A piece of the body of a 2xx answer, as it arrives. False ends the request. */
 typedef bool httpc_chunk_fn(void *arg, struct str piece);
 
+/* For those who hand an answer on, whatever its status: a header of it (name empty: a head begins,
+ * what was told before is void), ... */
+typedef void httpc_header_fn(void *arg, struct str name, struct str value);
+/* ... the end of its head, and its body by pieces. PAUSE: the piece comes again after httpc_resume,
+ * and until then nothing is read from the peer. */
+typedef bool httpc_head_fn(void *arg, int status);
+enum httpc_flow { HTTPC_GO_ON, HTTPC_PAUSE, HTTPC_END };
+typedef enum httpc_flow httpc_piece_fn(void *arg, struct str piece);
+
 struct httpc_request {
     const char *method, *url;   /* http or https; redirects are not followed, proxies not used */
     const char *const *headers; /* "Name: value" */
@@ -66,6 +76,9 @@ struct httpc_request {
     const char *wanted[HTTPC_WANTED]; /* names of headers; stay until done */
     httpc_chunk_fn *chunk;            /* NULL: the body is gathered */
     bool lines;                       /* chunk is given whole lines, without their ends */
+    httpc_header_fn *header;          /* with head and piece: all three, and no chunk */
+    httpc_head_fn *head;              /* false ends the request */
+    httpc_piece_fn *piece;            /* takes it all: max_body does not hold */
     httpc_done_fn *done;
     void *arg;
 };
@@ -76,6 +89,9 @@ struct httpc_request {
 uint64_t httpc_start(struct httpc *h, const struct httpc_request *r);
 /* Ends the request soon, if it has not ended. Any thread. */
 void httpc_cancel(struct httpc *h, uint64_t call);
+/* Goes on with a request whose piece was answered by PAUSE. Any thread; of one that has ended
+ * nothing comes. */
+void httpc_resume(struct httpc *h, uint64_t call);
 /* Waits for the answer, whose body is appended to *ret_body. Not on the client's thread; chunk,
  * done and arg are not looked at. The status, or the code of the answer. */
 int httpc_wait(struct httpc *h, const struct httpc_request *r, struct buf *ret_body,

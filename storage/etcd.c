@@ -321,7 +321,8 @@ static int configure(struct etcd_store *s, const struct store_options *o,
     s->ca_file = copy(e->ca_file);
     s->cert_file = copy(e->cert_file);
     s->key_file = copy(e->key_file);
-    s->tls = (struct httpc_tls){s->ca_file, s->cert_file, s->key_file, STR_NULL};
+    s->tls = (struct httpc_tls){
+        .ca_file = s->ca_file, .cert_file = s->cert_file, .key_file = s->key_file};
     s->in_flight_max = o->batch_max ? o->batch_max : LIMIT_ETCD_IN_FLIGHT;
     etcd_prefix(s, s->root, &s->all_key, &s->all_end);
     AUTO(buf_finish) struct buf barrier = {0};

@@ -36,8 +36,8 @@ struct peer {
     size_t len;
 };
 
-/* A client that has what it wanted goes away in the middle: what can't be sent is nobody's error here, and a
- * failed assertion in a thread of the server would end the program. */
+/* A client that has what it wanted goes away in the middle: what can't be sent is nobody's error
+ * here, and a failed assertion in a thread of the server would end the program. */
 static void say(int fd, const char *text)
 {
     ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL);
@@ -102,6 +102,21 @@ static void lines(int fd)
     say(fd, "0\r\n\r\n");
 }
 
+enum { FLOOD = 8 << 20, FLOOD_STEP = 1 << 16 };
+
+/* 100 Continue comes first, a trailer last. */
+static void flood(int fd)
+{
+    AUTO_FREE char *block = alloc_zero(FLOOD_STEP + 1);
+    memset(block, 'x', FLOOD_STEP);
+    say(fd, "HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\n"
+            "HTTP/1.1 418 Pot\r\nX-One: 1\r\nX-Two:\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (size_t sent = 0; sent < FLOOD; sent += FLOOD_STEP) {
+        chunk(fd, block);
+    }
+    say(fd, "0\r\nX-Trailer: 1\r\n\r\n");
+}
+
 /* False: the connection ends. */
 static bool serve(struct peer *p, const char *path, const char *body, size_t len)
 {
@@ -119,6 +134,9 @@ static bool serve(struct peer *p, const char *path, const char *body, size_t len
         poll(&f, 1, 5000);
         return false;
     } else if (!strncmp(path, "/drop", 5)) {
+        return false;
+    } else if (!strncmp(path, "/flood", 6)) {
+        flood(p->fd);
         return false;
     } else if (!strncmp(path, "/half", 5)) {
         say(p->fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
@@ -414,6 +432,116 @@ static void cancelling(void **state)
     assert_int_equal(last->code, ERR_CLOSED);
 }
 
+/* An answer as it is handed on. */
+struct handed {
+    struct outcome *o;
+    struct httpc *h;
+    _Atomic uint64_t id;
+    char headers[256];
+    int status;
+    _Atomic size_t bytes, pauses;
+    size_t stop_at; /* a pause after each so many bytes */
+    bool refuse, end;
+};
+
+static void handed_header(void *arg, struct str name, struct str value)
+{
+    struct handed *x = arg;
+    size_t n = strlen(x->headers);
+    if (!name.len) {
+        x->headers[0] = 0;
+        return;
+    }
+    snprintf(x->headers + n, sizeof(x->headers) - n, "%.*s=%.*s;", STR_FMT(name), STR_FMT(value));
+}
+
+static bool handed_head(void *arg, int status)
+{
+    struct handed *x = arg;
+    x->status = status;
+    return !x->refuse;
+}
+
+static enum httpc_flow handed_piece(void *arg, struct str piece)
+{
+    struct handed *x = arg;
+    size_t had = atomic_load(&x->bytes);
+    if (x->end) {
+        return HTTPC_END;
+    }
+    if (x->stop_at && had >= x->stop_at * (atomic_load(&x->pauses) + 1)) {
+        atomic_fetch_add(&x->pauses, 1);
+        return HTTPC_PAUSE;
+    }
+    atomic_fetch_add(&x->bytes, piece.len);
+    return HTTPC_GO_ON;
+}
+
+static void handed_done(void *arg, const struct httpc_answer *a)
+{
+    struct handed *x = arg;
+    outcome_done(x->o, a);
+}
+
+static void hand_on(struct handed *x, struct httpc *h, struct server *s, const char *path)
+{
+    AUTO_FREE char *url = alloc_printf("http://127.0.0.1:%d%s", s->port, path);
+    const struct httpc_request r = {.method = "GET",
+                                    .url = url,
+                                    .header = handed_header,
+                                    .head = handed_head,
+                                    .piece = handed_piece,
+                                    .done = handed_done,
+                                    .arg = x};
+    x->h = h;
+    x->o = outcome_create();
+    atomic_store(&x->id, httpc_start(h, &r));
+}
+
+/* All headers of the last head, whatever its status; nothing is read while it is paused. */
+static void handing_on(void **state)
+{
+    struct server *s = *state;
+    struct httpc *h = client(0);
+    struct handed x = {.stop_at = 1 << 20};
+    hand_on(&x, h, s, "/flood");
+    for (size_t i = 1; i < 8; i++) {
+        while (atomic_load(&x.pauses) < i) {
+            usleep(1000);
+        }
+        size_t had = atomic_load(&x.bytes);
+        if (i == 1) {
+            usleep(30000);
+        }
+        assert_int_equal(atomic_load(&x.bytes), had);
+        assert_true(had < (i + 1) << 20);
+        httpc_resume(h, atomic_load(&x.id));
+    }
+    outcome_await(x.o);
+    assert_int_equal(x.o->code, 0);
+    assert_int_equal(x.status, 418);
+    assert_int_equal(x.bytes, FLOOD);
+    assert_string_equal(x.headers, "X-One=1;X-Two=;Transfer-Encoding=chunked;");
+    free(x.o);
+    struct handed refused = {.refuse = true}, ended = {.end = true}, half = {0};
+    hand_on(&refused, h, s, "/flood");
+    hand_on(&ended, h, s, "/flood");
+    hand_on(&half, h, s, "/half");
+    outcome_await(refused.o);
+    outcome_await(ended.o);
+    outcome_await(half.o);
+    assert_int_equal(refused.o->code, ERR_CLOSED);
+    assert_int_equal(refused.bytes, 0);
+    assert_int_equal(ended.o->code, ERR_CLOSED);
+    assert_int_equal(half.o->code, ERR_UNAVAILABLE);
+    assert_int_equal(half.bytes, 4);
+    free(refused.o);
+    free(ended.o);
+    free(half.o);
+    httpc_resume(h, 12345);
+    httpc_destroy(h);
+}
+
 enum { MANY = 40 };
 
 /* More than there are connections: the rest waits its turn. */
@@ -482,7 +610,7 @@ int main(void)
         HTTPC_TEST(answers_and_headers), HTTPC_TEST(a_wait_gives_the_status),
         HTTPC_TEST(lines_as_they_come),  HTTPC_TEST(failures_say_what_may_have_happened),
         HTTPC_TEST(cancelling),          HTTPC_TEST(many_at_once),
-        cmocka_unit_test(timers),
+        HTTPC_TEST(handing_on),          cmocka_unit_test(timers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
