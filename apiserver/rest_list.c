@@ -9,6 +9,7 @@
 #include "apiserver/options.h"
 #include "apiserver/rest.h"
 #include "base/limits.h"
+#include "resources/convert.h"
 
 #define YAML "application/yaml"
 
@@ -102,7 +103,11 @@ static void read_on_pool(struct pool_task *t)
 static bool submit(struct listing *l, void (*run)(struct pool_task *t), bool must)
 {
     l->task.run = run;
-    l->reading = pool_submit(engine_pool(server_engine(l->call->server)), &l->task, must);
+    const struct op *op = l->call->op;
+    struct engine *e = server_engine(l->call->server);
+    l->reading = convert_type_waits(op->type, op->version)
+                     ? convert_submit(e, op->type, &l->task, must)
+                     : pool_submit(engine_pool(e), &l->task, must);
     return l->reading;
 }
 
@@ -227,7 +232,8 @@ static void step(struct call *c)
 static bool wants_pool(const struct op *op, const struct rest *r)
 {
     return r->whole || r->form.as != REPRESENT_OBJECT || op->list.labels || op->list.fields ||
-           op->version != type_storage(op->type) || engine_reads_wait(op->engine);
+           op->version != type_storage(op->type) ||
+           convert_type_waits(op->type, op->version) || engine_reads_wait(op->engine);
 }
 
 static void start(struct call *c, struct listing *l)

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/limits.h"
+#include "resources/convert.h"
 
 enum {
     TIMER_NS = 1000000,     /* timers are no finer */
@@ -143,7 +144,10 @@ static void caught_up(struct call *c)
 static void start_catching_up(struct rest_watch *w)
 {
     w->task.run = catch_up;
-    w->busy = pool_submit(engine_pool(server_engine(w->call->server)), &w->task, true);
+    struct engine *e = server_engine(w->call->server);
+    const struct type *waits = watcher_waits(w->watcher);
+    w->busy = waits ? convert_submit(e, waits, &w->task, true)
+                    : pool_submit(engine_pool(e), &w->task, true);
     if (!w->busy) {
         w->ending = true; /* the pool stops: so does the server */
     }

@@ -52,6 +52,15 @@
 #define LIMIT_DEFINITION_NAMES 1000                /* short names, categories, selectable fields */
 #define LIMIT_JSONPATH_BYTES (16u * 1024)          /* a path of a printer column, scale or selectable field */
 #define LIMIT_JSONPATH_VALUES 100000               /* values found on the way; a path that finds more gives nothing */
+/* ---- conversion by webhooks ---- */
+#define LIMIT_CONVERSION_OBJECTS 500               /* in one review */
+#define LIMIT_CONVERSION_BYTES (2u * 1024 * 1024)  /* of objects in one review, but for the last */
+#define LIMIT_CONVERSION_ANSWER_BYTES (16u * 1024 * 1024)
+#define LIMIT_CONVERSION_MS (30 * 1000)            /* for one call, as the reference */
+#define LIMIT_CONVERSION_THREADS 32                /* on which conversions are waited for */
+#define LIMIT_CONVERSION_THREADS_TYPE 8            /* of these, for objects of one type */
+#define LIMIT_CONVERSION_QUEUE 1000                /* requests of one type waiting for such a thread */
+#define LIMIT_CONVERSION_WAIT_MS (30 * 1000)       /* how long they wait before they are given up */
 /* ---- requests that the server makes ---- */
 #define LIMIT_HTTPC_CONNECTIONS 64                 /* open at once to one host */
 #define LIMIT_HTTPC_CONNECT_MS 5000                /* for a connection to come about */

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/latch.h"
 #include "resources/client.h"
+#include "resources/convert.h"
 #include "resources/engine_priv.h"
 #include "resources/watch_priv.h"
 
@@ -85,7 +86,9 @@ static int set_options(struct op *op, const struct client_options *o, struct err
     if (!o) {
         return 0;
     }
-    op->manager = arena_str(a, o->manager);
+    if (o->manager.len) {
+        op->manager = arena_str(a, o->manager);
+    }
     op->dry_run = o->dry_run;
     op->del.propagation = o->propagation;
     op->del.uid = o->uid.len ? arena_str(a, o->uid) : STR_NULL;
@@ -106,6 +109,7 @@ static int prepare(struct client_local *c, enum verb verb, const struct client_r
     op->subresource = arena_str(a, r->subresource);
     op->user = c->user ? user_ref(c->user) : NULL;
     op->validation = FIELD_VALIDATION_IGNORE;
+    op->manager = STR("coracle");
     int rc = find_type(c, op, r, err);
     rc = rc ? rc : set_options(op, o, err);
     rc = rc ? rc : authorize(c, op, err);
@@ -138,7 +142,9 @@ static int run(struct client_local *c, struct op *op, struct arena *a, yyjson_mu
     if (rc) {
         err_move(err, &op->err);
     } else if (ret && !op->answer.deleted_status) {
+        bool may = convert_may_wait(true);
         rc = take_answer(op, a, ret, err);
+        convert_may_wait(may);
     }
     op_unref(op);
     return rc;
@@ -205,7 +211,9 @@ static int local_list(struct client *base, const struct client_ref *r,
         return rc;
     }
     struct lister l = {op, visit, arg, err};
+    bool may = convert_may_wait(true);
     rc = list_visit(c->engine, op, visit_one, &l, ret_rev, err);
+    convert_may_wait(may);
     op_unref(op);
     return rc;
 }
@@ -389,7 +397,9 @@ static int local_watch_next(struct client_watch *base, int timeout_ms, client_ev
             return err_set(err, ERR_CLOSED, "the watch was stopped");
         }
         watch_group_ready(w->group, each, NULL);
+        bool may = convert_may_wait(true);
         int rc = pump(w, &d);
+        convert_may_wait(may);
         if (rc == 0) {
             return 0;
         }

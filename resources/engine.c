@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "resources/convert.h"
 #include "resources/engine_priv.h"
 #include "resources/objects.h"
 #include "resources/watch_priv.h"
@@ -54,6 +55,7 @@ struct engine *engine_create(const struct engine_options *o)
     for (size_t i = 0; i < ENGINE_GATES; i++) {
         pthread_mutex_init(&e->gates[i].lock, NULL);
     }
+    pthread_mutex_init(&e->waiting_lock, NULL);
     e->pool = pool_create(o->pool_threads ? o->pool_threads : POOL_THREADS, "engine");
     if (e->metrics) {
         make_metrics(e);
@@ -81,6 +83,8 @@ void engine_destroy(struct engine *e)
         metrics_forget(e->metrics, e->pool_depth);
     }
     pool_destroy(e->pool);
+    pool_destroy(e->waiting);
+    pthread_mutex_destroy(&e->waiting_lock);
     object_counts_destroy(e->objects);
     watch_hub_destroy(e->watches);
     for (size_t i = 0; i < ENGINE_GATES; i++) {
@@ -169,6 +173,10 @@ static void start(struct op *op, struct waiter *waiter)
 void engine_start(struct engine *e, struct op *op)
 {
     op->engine = e;
+    if (convert_op_waits(op)) {
+        engine_start_on_pool(e, op);
+        return;
+    }
     op_begin(op);
     uint64_t begun = engine_wait_begin();
     start(op, NULL);
@@ -189,7 +197,9 @@ void engine_start_on_pool(struct engine *e, struct op *op)
     op->engine = e;
     op_begin(op);
     op->task.run = run_task;
-    if (!pool_submit(e->pool, &op->task, false)) {
+    bool ok = convert_op_waits(op) ? convert_submit(e, op->type, &op->task, false)
+                                   : pool_submit(e->pool, &op->task, false);
+    if (!ok) {
         op_finish(op, err_set(&op->err, ERR_TOO_MANY,
                               "the server has too many requests waiting, please try again later"));
     }
@@ -198,7 +208,7 @@ void engine_start_on_pool(struct engine *e, struct op *op)
 bool engine_prefers_pool(const struct op *op, size_t body_bytes)
 {
     if (op->verb == VERB_PATCH || op->verb == VERB_DELETECOLLECTION ||
-        body_bytes > LOOP_BODY_BYTES) {
+        body_bytes > LOOP_BODY_BYTES || convert_op_waits(op)) {
         return true;
     }
     if (op->verb != VERB_CREATE && engine_reads_wait(op->engine)) {
@@ -228,6 +238,7 @@ int engine_run(struct engine *e, struct op *op)
     op->done = wake_waiter;
     op->done_arg = &w;
     op_begin(op);
+    bool may = convert_may_wait(true);
     start(op, &w);
     pthread_mutex_lock(&w.lock);
     while (!w.done) {
@@ -241,6 +252,7 @@ int engine_run(struct engine *e, struct op *op)
         pthread_cond_wait(&w.cond, &w.lock);
     }
     pthread_mutex_unlock(&w.lock);
+    convert_may_wait(may);
     pthread_mutex_destroy(&w.lock);
     pthread_cond_destroy(&w.cond);
     return op->code;

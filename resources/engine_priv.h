@@ -32,6 +32,8 @@ struct engine {
     struct access *access;
     struct metrics *metrics;
     struct pool *pool;
+    pthread_mutex_t waiting_lock; /* over the making of it: */
+    struct pool *waiting;         /* resources/convert.h; NULL until something waits */
     struct watch_hub *watches;
     struct admission_plugin *plugins; /* by order */
     size_t n_plugins, cap_plugins;
@@ -111,6 +113,8 @@ struct write {
 void op_begin(struct op *op);
 /* Ends the op with op->err (code set) or successfully, and gives the engine's reference back. */
 void op_finish(struct op *op, int code);
+/* The same with the answer as it is. */
+void op_end(struct op *op);
 /* Reads the text of a resourceVersion: digits, at most 2^63-1. NULL, or what strconv.ParseUint
  * would say of it. */
 const char *op_parse_rv(struct str text, int64_t *ret);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "resources/convert.h"
 #include "resources/engine_priv.h"
 
 enum {
@@ -28,6 +29,7 @@ struct list {
     struct buf from; /* the key to go on from */
     struct buf next; /* the first key after the page, when there is one */
     bool more, begun, exhausted, selective;
+    bool waits; /* objects are converted by something that waits, a batch at a time */
     uint64_t taken;
     int64_t limit; /* <= 0: none */
     int64_t left;  /* objects from the page's first on, as its token says; 0: to be counted */
@@ -36,6 +38,7 @@ struct list {
     size_t out_from, max, scanned;
     /* in process */
     struct piece *pieces, **last_piece;
+    size_t aside; /* pieces that are to be converted */
 };
 
 /* An object copied out of the store for a visitor that may call it. */
@@ -181,6 +184,7 @@ static struct list *create(struct engine *e, struct op *op, const struct represe
     l->prefix = type_scope_prefix(op->type, l->scope, &op->arena);
     l->selective = op->list.labels || op->list.fields;
     l->limit = op->list.limit;
+    l->waits = convert_type_waits(op->type, op->version);
     return l;
 }
 
@@ -303,6 +307,25 @@ static void collect(struct list *l, const struct store_entry *e)
     l->last_piece = &p->next;
 }
 
+/* Takes an entry out of the store to be converted after. */
+static int take_aside(struct list *l, const struct store_entry *e)
+{
+    bool limited = l->limit > 0 && !l->selective && l->out;
+    if (limited && l->taken + l->aside == (uint64_t)l->limit) {
+        l->more = true;
+        buf_add(&l->next, e->key);
+        return STORE_STOP_BEFORE;
+    }
+    collect(l, e);
+    l->aside++;
+    l->scanned += e->value.len;
+    if (l->aside == LIMIT_CONVERSION_OBJECTS || l->scanned >= LIMIT_CONVERSION_BYTES) {
+        go_on_after(l, e->key);
+        return STORE_STOP;
+    }
+    return 0;
+}
+
 static bool piece_full(const struct list *l)
 {
     return l->out ? l->out->len - l->out_from >= l->max : l->scratch.total >= l->max;
@@ -314,6 +337,9 @@ static int take_entry(void *arg, const struct store_entry *e)
     const struct stored s = {e->value, e->rev, e->stamp};
     yyjson_mut_doc *d = NULL;
     int rc;
+    if (l->waits) {
+        return take_aside(l, e);
+    }
     if (l->out && l->scratch.total > SCRATCH_BYTES) {
         arena_finish(&l->scratch);
     }
@@ -393,13 +419,98 @@ static int read_range(struct list *l, struct err *err)
     return (l->exhausted && !l->more) || l->hold ? 0 : hold_revision(l, err);
 }
 
+/* What cannot be converted: the reference names every object. */
+static int unreadable(struct list *l, const struct stored *s, const struct str *keys, size_t n,
+                      struct err *why, struct err *err)
+{
+    struct arena *a = &l->scratch;
+    struct str *bad = arena_alloc(a, n * sizeof(*bad));
+    int64_t *revs = arena_alloc(a, n * sizeof(*revs));
+    size_t m = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (convert_waits(l->op->type, l->op->version, &s[i])) {
+            bad[m] = keys[i];
+            revs[m++] = s[i].rev;
+        }
+    }
+    int rc = m ? convert_unreadable(l->op->type, bad, revs, m, why, err) : err_move(err, why);
+    err_finish(why);
+    return rc;
+}
+
+/* Shows one converted object, if it matches. True: the page is full. */
+static bool show_aside(struct list *l, struct piece *p, int *ret_rc)
+{
+    yyjson_mut_doc *d = NULL;
+    if (!matches(l, &p->stored, &d, ret_rc)) {
+        return false;
+    }
+    if (l->limit > 0 && l->taken == (uint64_t)l->limit) {
+        l->more = true;
+        buf_add(&l->next, p->key);
+        return true;
+    }
+    if (l->out) {
+        if (l->taken) {
+            buf_addc(l->out, ',');
+        }
+        *ret_rc = add_item(l, &p->stored, d);
+    } else {
+        *l->last_piece = p;
+        l->last_piece = &p->next;
+    }
+    l->taken++;
+    return false;
+}
+
+/* Converts what was taken aside and goes on with it as with any entry. */
+static int convert_aside(struct list *l, struct err *err)
+{
+    struct piece *p = l->pieces;
+    size_t n = l->aside, bad = 0, i = 0;
+    struct stored *s = arena_alloc(&l->scratch, (n + 1) * sizeof(*s));
+    struct str *keys = arena_alloc(&l->scratch, (n + 1) * sizeof(*keys));
+    for (; p; p = p->next, i++) {
+        s[i] = p->stored;
+        keys[i] = p->key;
+    }
+    struct err why = {0};
+    if (convert_stored(l->op->type, l->op->version, s, n, &l->scratch, &bad, &why)) {
+        return unreadable(l, s + bad, keys + bad, n - bad, &why, err);
+    }
+    p = l->pieces;
+    l->pieces = NULL;
+    l->last_piece = &l->pieces;
+    l->aside = 0;
+    int rc = 0;
+    for (i = 0; p && !rc; i++) {
+        struct piece *next = p->next;
+        p->next = NULL;
+        p->stored = s[i];
+        if (show_aside(l, p, &rc)) {
+            l->exhausted = true;
+            break;
+        }
+        p = next;
+    }
+    if (l->more && !l->hold && !rc) {
+        rc = hold_revision(l, err);
+        return rc;
+    }
+    return rc ? err_move(err, &l->err) : 0;
+}
+
 static int read_piece(struct list *l, struct err *err)
 {
     l->scanned = 0;
+    if (l->waits) {
+        l->pieces = NULL;
+        l->last_piece = &l->pieces;
+    }
     uint64_t begun = engine_wait_begin();
     int rc = l->single.ptr ? read_single(l, err) : read_range(l, err);
     engine_wait_end(l->e, begun);
-    return rc;
+    return rc || !l->waits ? rc : convert_aside(l, err);
 }
 
 /* ---- the frame ---- */

@@ -47,6 +47,9 @@ void metadata_carry(const struct type *t, yyjson_mut_doc *d, yyjson_mut_val *obj
 struct warnings;
 void metadata_validate(const struct type *t, const yyjson_mut_val *obj, const yyjson_mut_val *old, struct causes *c, struct warnings *w);
 
+/* Validates the labels, or else the annotations, alone. */
+void metadata_validate_map(const yyjson_mut_val *meta, bool labels, struct causes *c);
+
 static inline yyjson_mut_val *metadata_of(const yyjson_mut_val *obj)
 {
     return yyjson_mut_obj_get((yyjson_mut_val *)(uintptr_t)obj, "metadata");

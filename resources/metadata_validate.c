@@ -377,6 +377,16 @@ static void warn_of_finalizers(const struct check *k, struct warnings *w)
     }
 }
 
+void metadata_validate_map(const yyjson_mut_val *meta, bool labels, struct causes *c)
+{
+    const struct check k = {.meta = meta, .at = PATH_FIELD(NULL, STR("metadata")), .c = c};
+    if (labels) {
+        check_labels(&k);
+    } else {
+        check_annotations(&k);
+    }
+}
+
 void metadata_validate(const struct type *t, const yyjson_mut_val *obj, const yyjson_mut_val *old,
                        struct causes *c, struct warnings *w)
 {

@@ -3,6 +3,7 @@
 #include "resources/op.h"
 
 #include "base/alloc.h"
+#include "resources/convert.h"
 #include "resources/engine_priv.h"
 
 #include <stdlib.h>
@@ -56,8 +57,15 @@ void op_begin(struct op *op)
 
 void op_finish(struct op *op, int code)
 {
-    struct engine *e = op->engine;
     op->code = code;
+    if (!convert_answer(op)) {
+        op_end(op);
+    }
+}
+
+void op_end(struct op *op)
+{
+    struct engine *e = op->engine;
     if (op->done) {
         op->done(op, op->done_arg);
     }

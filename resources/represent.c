@@ -3,6 +3,7 @@
 #include "resources/represent.h"
 
 #include "base/json.h"
+#include "resources/convert.h"
 #include "resources/metadata.h"
 #include "resources/tree_priv.h"
 
@@ -61,23 +62,32 @@ static const struct type_version *version_of(const struct type *t, struct str ap
     return NULL;
 }
 
-int represent_convert(const struct type *t, const struct type_version *v, yyjson_mut_doc *d,
-                      yyjson_mut_val *obj, struct err *err)
+int represent_converted(const struct type *t, const struct type_version *v, yyjson_mut_doc *d,
+                        yyjson_mut_val *obj, struct err *err)
 {
-    if (str_eq(json_get_str(obj, "apiVersion"), v->api_version) &&
-        str_eq(json_get_str(obj, "kind"), t->kind)) {
-        return 0;
-    }
-    int rc = t->strategy->convert ? t->strategy->convert(t->self, d, obj, v->api_version, err) : 0;
-    if (rc) {
-        return rc;
-    }
+    (void)err;
     json_set_str(d, obj, "apiVersion", v->api_version);
     json_set_str(d, obj, "kind", t->kind);
     /* As the reference: what the other version does not know goes, but its defaults are not filled
      * in. */
     schema_prune(v->schema, obj, NULL);
     return 0;
+}
+
+int represent_convert(const struct type *t, const struct type_version *v, yyjson_mut_doc *d,
+                      yyjson_mut_val *obj, struct err *err)
+{
+    int rc = 0;
+    if (str_eq(json_get_str(obj, "apiVersion"), v->api_version) &&
+        str_eq(json_get_str(obj, "kind"), t->kind)) {
+        return 0;
+    }
+    if (t->strategy->convert) {
+        rc = t->strategy->convert(t->self, d, obj, v->api_version, err);
+    } else if (t->converter && version_of(t, json_get_str(obj, "apiVersion")) != v) {
+        rc = convert_objects(t, v, d, &obj, 1, err);
+    }
+    return rc ? rc : represent_converted(t, v, d, obj, err);
 }
 
 /* Brings a value that was stored under another shape up to its own version's present schema. */
@@ -98,8 +108,8 @@ static void set_version(yyjson_mut_doc *d, yyjson_mut_val *obj, int64_t rev)
     json_set_first(d, meta, "resourceVersion", yyjson_mut_strncpy(d, rv.ptr, rv.len));
 }
 
-int represent_decode(const struct type *t, const struct type_version *v, const struct stored *s,
-                     struct arena *a, yyjson_mut_doc **ret, struct err *err)
+int represent_own(const struct type *t, const struct stored *s, struct arena *a,
+                  yyjson_mut_doc **ret, struct err *err)
 {
     yyjson_mut_doc *d;
     struct err e = {0};
@@ -109,12 +119,24 @@ int represent_decode(const struct type *t, const struct type_version *v, const s
         err_finish(&e);
         return ERR_CORRUPT;
     }
-    if (s->stamp != t->stamp) {
+    if (s->stamp != t->stamp && s->stamp != REPRESENT_SHOWN) {
         refresh(t, d, d->root);
     }
-    int rc = represent_convert(t, v, d, d->root, err);
+    *ret = d;
+    return 0;
+}
+
+int represent_decode(const struct type *t, const struct type_version *v, const struct stored *s,
+                     struct arena *a, yyjson_mut_doc **ret, struct err *err)
+{
+    yyjson_mut_doc *d;
+    int rc = represent_own(t, s, a, &d, err);
     if (rc) {
         return rc;
+    }
+    struct err why = {0};
+    if (s->stamp != REPRESENT_SHOWN && represent_convert(t, v, d, d->root, &why)) {
+        return convert_corrupt(t, d->root, s->rev, &why, err);
     }
     set_version(d, d->root, s->rev);
     *ret = d;

@@ -18,6 +18,9 @@ struct representation {
     bool v1beta1;                 /* meta.k8s.io/v1beta1 was asked for */
 };
 
+/* The stamp of a value that was brought into the version asked for (convert_stored). */
+#define REPRESENT_SHOWN UINT64_C(0xfffffffffffffffe)
+
 /* A stored object, as the store gave it. */
 struct stored {
     struct str value;
@@ -30,7 +33,7 @@ bool represent_is_splice(const struct type *t, const struct type_version *v, con
 /* Appends the object with its resourceVersion spliced in after `"metadata":{`. Only where represent_is_splice. */
 void represent_splice(struct buf *b, const struct type *t, const struct stored *s);
 /* The stored object as a tree in version v: decoded, pruned, defaulted and converted where the stamp or the version asks for it;
- * with resourceVersion. ERR_CORRUPT. */
+ * with resourceVersion. ERR_CORRUPT; ERR_UNAVAILABLE, ERR_TIMEOUT: a conversion that waits (resources/convert.h). */
 int represent_decode(const struct type *t, const struct type_version *v, const struct stored *s, struct arena *a,
                      yyjson_mut_doc **ret, struct err *err);
 /* Appends the stored object in version v as JSON (the splice where possible). a: scratch. */
@@ -38,6 +41,11 @@ int represent_object(struct buf *b, const struct type *t, const struct type_vers
                      struct arena *a, struct err *err);
 /* Converts and stamps: puts an object tree that is in any of the type's versions into version v (apiVersion, kind, strategy's convert). */
 int represent_convert(const struct type *t, const struct type_version *v, yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err);
+
+/* The stored object as a tree in the version it was stored in, pruned and defaulted as that says now. ERR_CORRUPT. */
+int represent_own(const struct type *t, const struct stored *s, struct arena *a, yyjson_mut_doc **ret, struct err *err);
+/* What is left to do with an object that a converter brought into version v. */
+int represent_converted(const struct type *t, const struct type_version *v, yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err);
 
 /* Appends the object, which is in the type's stored version, in its stored form: the type's header first, resourceVersion and selfLink left
  * out. */

@@ -2,6 +2,8 @@
 /* A type's life and the look-ups in it. It is made in type_create.c. */
 #include "resources/type.h"
 
+#include "resources/convert.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +44,7 @@ void type_unref(struct type *t)
     for (size_t i = 0; i < t->n_versions; i++) {
         schema_unref(t->versions[i].schema);
     }
+    converter_unref(t->converter);
     arena_finish(&t->arena);
     free(t);
 }

@@ -18,6 +18,7 @@ struct jsonpath; /* resources/jsonpath.h */
 struct protobuf; /* base/protobuf.h */
 struct op;       /* resources/op.h */
 struct write;    /* resources/write.h */
+struct converter; /* resources/convert.h */
 struct type;
 
 enum verb {
@@ -143,6 +144,7 @@ struct type {
     struct str uid;            /* of the definition object */
     const struct type_strategy *strategy; /* never NULL; may be all NULL */
     void *self;
+    struct converter *converter; /* a reference; NULL: only apiVersion differs between its versions */
     struct protobuf *protobuf; /* its protobuf messages (resources/protobuf_body.h); NULL: it has none */
 };
 

@@ -48,6 +48,8 @@ enum watch_state watch_read(struct watcher *w, size_t max, watch_give_fn *give, 
 /* Reads what watch_read could not from the store, up to some hundred KB, to be given by the next watch_read. On the pool; the group's thread
  * must not touch the watcher meanwhile (watch_close waits to be called after). */
 void watch_catch_up(struct watcher *w);
+/* The type whose conversions watch_catch_up waits for, so that it must run on the threads for that (convert_submit); NULL: none. */
+struct type *watcher_waits(const struct watcher *w);
 struct op *watcher_op(struct watcher *w);
 /* The revision up to which everything was given. */
 int64_t watcher_revision(const struct watcher *w);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "resources/convert.h"
 #include "resources/watch_priv.h"
 
 struct watch_item *watch_item_create(enum watch_event_type type, struct str key)
@@ -109,6 +110,8 @@ struct log_reader {
     struct watch_entry
         *entry; /* the event as the ring would hold it, for judging; made anew for each */
     size_t bytes;
+    struct watch_entry **aside; /* to be converted before they are judged */
+    size_t n_aside, cap_aside;
 };
 
 static void queue_event(struct watcher *w, struct watch_entry *e, enum watch_event_type type)
@@ -125,11 +128,91 @@ static void queue_event(struct watcher *w, struct watch_entry *e, enum watch_eve
     watch_queue(w, i);
 }
 
+static int take_aside(struct log_reader *l, const struct store_event *event)
+{
+    if (!watch_in_scope(l->w, event->key)) {
+        return 0;
+    }
+    if (l->n_aside == l->cap_aside) {
+        l->cap_aside = l->cap_aside ? l->cap_aside * 2 : 16;
+        l->aside = alloc_resize(l->aside, l->cap_aside * sizeof(struct watch_entry *));
+    }
+    struct watch_entry *e = watch_entry_create(l->w->view->ring, event);
+    l->aside[l->n_aside++] = e;
+    l->bytes += atomic_load(&e->bytes);
+    bool full = l->n_aside >= LIMIT_CONVERSION_OBJECTS || l->bytes >= LIMIT_CONVERSION_BYTES;
+    return full ? STORE_STOP : 0;
+}
+
+static void replace_blob(struct blob **blob, uint64_t *stamp, const struct stored *s)
+{
+    if (s->stamp == REPRESENT_SHOWN && *stamp != REPRESENT_SHOWN) {
+        blob_unref(*blob);
+        *blob = blob_create(s->value);
+        *stamp = REPRESENT_SHOWN;
+    }
+}
+
+/* One call for all that will be shown or looked at by selectors. */
+static int convert_aside(struct log_reader *l, struct err *err)
+{
+    struct watcher *w = l->w;
+    struct arena a;
+    arena_init(&a, 0);
+    struct stored *s = arena_zero(&a, (2 * l->n_aside + 1) * sizeof(*s));
+    for (size_t i = 0; i < l->n_aside; i++) {
+        const struct watch_entry *e = l->aside[i];
+        if (e->value) {
+            s[2 * i] = (struct stored){blob_str(e->value), e->rev, e->stamp};
+        }
+        if (e->prev && (!e->value || w->selective)) {
+            s[2 * i + 1] = (struct stored){blob_str(e->prev), e->rev, e->prev_stamp};
+        }
+    }
+    size_t bad = 0;
+    struct err why = {0};
+    int rc = convert_stored(w->type, w->version, s, 2 * l->n_aside, &a, &bad, &why);
+    for (size_t i = 0; i < l->n_aside && !rc; i++) {
+        struct watch_entry *e = l->aside[i];
+        replace_blob(&e->value, &e->stamp, &s[2 * i]);
+        replace_blob(&e->prev, &e->prev_stamp, &s[2 * i + 1]);
+    }
+    if (rc) {
+        yyjson_mut_doc *d = NULL;
+        int64_t rev = s[bad].rev;
+        rc = represent_own(w->type, &s[bad], &a, &d, NULL)
+                 ? err_move(err, &why)
+                 : convert_corrupt(w->type, d->root, rev, &why, err);
+    }
+    err_finish(&why);
+    arena_finish(&a);
+    return rc;
+}
+
+static void queue_event(struct watcher *w, struct watch_entry *e, enum watch_event_type type);
+
+static int queue_aside(struct log_reader *l, struct err *err)
+{
+    enum watch_event_type type;
+    int rc = l->n_aside ? convert_aside(l, err) : 0;
+    for (size_t i = 0; i < l->n_aside; i++) {
+        if (!rc && watch_judge(l->w, l->aside[i], &type)) {
+            queue_event(l->w, l->aside[i], type);
+        }
+        watch_entry_unref(l->aside[i]);
+    }
+    free(l->aside);
+    return rc;
+}
+
 static int add_change(void *arg, const struct store_event *event)
 {
     struct log_reader *l = arg;
     struct watcher *w = l->w;
     enum watch_event_type type;
+    if (w->waits) {
+        return take_aside(l, event);
+    }
     if (watch_in_scope(w, event->key)) {
         struct watch_entry *e = watch_entry_create(w->view->ring, event);
         if (watch_judge(w, e, &type)) {
@@ -154,6 +237,8 @@ static void read_log(struct watcher *w)
         status_expired(&err, "too old resource version: %lld (%lld)", (long long)w->rev,
                        (long long)store_floor(s));
     }
+    int converted = queue_aside(&l, rc ? NULL : &err);
+    rc = rc ? rc : converted;
     if (rc) {
         watch_fail(w, &err);
         return;

@@ -163,6 +163,7 @@ struct watcher {
     struct representation r;
     enum watch_mode mode;
     bool encoded, exact, selective, columns_given, handed_over, initial_end, bookmark_now;
+    bool waits; /* its lines need conversions that wait: they are made while catching up only */
     bool gone; /* the type or the version is no longer served */
 };
 

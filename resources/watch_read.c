@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "resources/convert.h"
 #include "resources/watch_priv.h"
 
 enum {
@@ -75,6 +76,13 @@ static void set_start(struct watcher *w, int64_t rv)
     const struct list_options *o = &w->op->list;
     struct engine *e = w->op->engine;
     bool initial = o->send_initial_events_given ? o->send_initial_events : rv == 0;
+    int64_t now = initial ? read_revision(e, rv) : rv;
+    if (rv > now) {
+        AUTO(err_finish) struct err err = {0};
+        status_future_version(&err, rv, now);
+        watch_fail(w, &err);
+        return;
+    }
     if (initial) {
         w->initial_end = o->send_initial_events && o->bookmarks;
         w->list = list_begin(e, w->op);
@@ -102,14 +110,11 @@ static void link_watcher(struct watcher *w, struct watch_view *v)
 int watch_open(struct watch_group *g, struct op *op, const struct representation *r, void *arg,
                struct watcher **ret, struct err *err)
 {
-    int64_t rv = 0, now = store_revision(op->engine->store);
+    int64_t rv = 0;
     int rc = list_check_options(&op->list, true, err);
     rc = rc ? rc : parse_version(op, &rv, err);
     if (rc) {
         return rc;
-    }
-    if (op->list.send_initial_events && rv > now) {
-        return status_future_version(err, rv, now);
     }
     struct watcher *w = ALLOC(struct watcher);
     w->op = op_ref(op);
@@ -119,6 +124,7 @@ int watch_open(struct watch_group *g, struct op *op, const struct representation
     w->last = &w->queue;
     w->type = type_ref(op->type);
     w->version = op->version;
+    w->waits = w->encoded && convert_type_waits(op->type, op->version);
     link_watcher(w, watch_view_get(g, watch_ring_get(g->hub, op->type->prefix)));
     w->target = watch_target_get(g->hub, op);
     atomic_fetch_add(&g->hub->watchers, 1);
@@ -132,6 +138,11 @@ int watch_open(struct watch_group *g, struct op *op, const struct representation
 struct op *watcher_op(struct watcher *w)
 {
     return w->op;
+}
+
+struct type *watcher_waits(const struct watcher *w)
+{
+    return w->waits ? w->type : NULL;
 }
 
 int64_t watcher_revision(const struct watcher *w)
@@ -237,6 +248,21 @@ static void give_live(struct watcher *w, struct sink *s)
     }
 }
 
+/* Passes over what is not in its scope; whether there is anything else. */
+static bool pass_over(struct watcher *w)
+{
+    struct watch_view *v = w->view;
+    for (uint64_t end = v->first + v->n; w->seq < end; w->seq++) {
+        struct watch_entry *e = v->window[w->seq - v->first];
+        if (e->rev > w->base && watch_in_scope(w, str_make(e->key, e->key_len))) {
+            w->rev = e->rev - 1 > w->rev ? e->rev - 1 : w->rev;
+            return true;
+        }
+        w->rev = e->rev > w->rev ? e->rev : w->rev;
+    }
+    return false;
+}
+
 static bool attach(struct watcher *w)
 {
     if (watch_view_attach(w->view, w->rev, &w->seq)) {
@@ -275,6 +301,10 @@ static enum watch_state read_live(struct watcher *w, struct sink *s)
             return WATCH_BEHIND;
         }
     }
+    if (w->waits && pass_over(w)) {
+        w->mode = WATCH_MODE_LOG;
+        return WATCH_BEHIND;
+    }
     give_live(w, s);
     if (w->seq < v->first + v->n) {
         return WATCH_MORE;
@@ -294,6 +324,7 @@ static enum watch_state read_some(struct watcher *w, struct sink *s)
         return WATCH_ENDED;
     }
     bool served = watch_refresh_type(w);
+    w->waits = w->encoded && convert_type_waits(w->type, w->version);
     if (w->mode == WATCH_MODE_ATTACH) {
         attach(w);
     }

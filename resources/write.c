@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "resources/convert.h"
 #include "resources/engine_priv.h"
 
 #include <stdlib.h>
@@ -98,7 +99,9 @@ static void resume(struct write *w)
         return;
     }
     w->op->task.run = resume_task;
-    if (!pool_submit(w->e->pool, &w->op->task, true)) {
+    bool waits = convert_op_waits(w->op);
+    if (!(waits ? convert_submit(w->e, w->op->type, &w->op->task, true)
+                : pool_submit(w->e->pool, &w->op->task, true))) {
         finish(w, err_set(&w->op->err, ERR_CLOSED, "the server is shutting down"));
     }
 }

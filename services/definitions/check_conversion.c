@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Validation of how a definition converts between versions. A webhook's description is checked as
- * the reference does; as no webhook is called yet, a definition that would need one (more than one
- * version) is refused. */
+ * the reference does. */
 #include "base/json.h"
 #include "resources/metadata.h"
 #include "services/definitions/definitions_priv.h"
@@ -189,9 +188,4 @@ void check_conversion(const yyjson_mut_val *spec, const struct path *at, struct 
     }
     check_client(json_get(webhook, "clientConfig"), here, c);
     check_review_versions(versions, here, c);
-    if (json_size(json_get(spec, "versions")) > 1) {
-        causes_add(
-            c, CAUSE_FORBIDDEN, PATH_FIELD(here, STR("strategy")), NULL,
-            "this server does not call conversion webhooks yet; use None, or a single version");
-    }
 }

@@ -325,6 +325,7 @@ int definitions_provide(const struct definitions_deps *d, struct definitions **r
     s->engine = d->engine;
     s->registry = d->registry;
     s->client = d->client;
+    s->conversion = d->conversion;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->wake, NULL);
     int r = publish(s, d->documents, err);

@@ -10,6 +10,7 @@
 #include "resources/engine.h"
 #include "resources/registry.h"
 #include "resources/write.h"
+#include "services/conversion/conversion.h"
 #include "services/definitions/definitions.h"
 #include "services/definitions/taken_priv.h"
 
@@ -34,6 +35,7 @@ struct definitions {
     struct engine *engine;
     struct registry *registry;
     struct client *client;
+    struct conversion *conversion;
     struct type *type;    /* CustomResourceDefinition; a reference */
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t wake;

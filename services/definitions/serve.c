@@ -49,6 +49,10 @@ static int compile(struct definitions *s, const struct definition *f, const yyjs
     t->definition_key = type_key(s->type, (struct scope){.ns = STR("")}, f->name, &t->arena);
     t->born = f->born;
     use_accepted_names(t, f);
+    if ((r = conversion_attach(s->conversion, obj, t, err)) < 0) {
+        type_unref(t);
+        return r;
+    }
     *ret = t;
     return 0;
 }
