@@ -34,6 +34,8 @@ void json_write(struct buf *b, const yyjson_mut_val *v);
 void json_write_pretty(struct buf *b, const yyjson_mut_val *v);
 /* Appends a double as Go's encoding/json does. */
 void json_write_double(struct buf *b, double d);
+/* Appends d as Go's %g has it in its shortest form (1.5, 1e+06), "+Inf" and "NaN" too. */
+void json_write_g(struct buf *b, double d);
 
 /* A new, empty document in the arena. */
 yyjson_mut_doc *json_doc(struct arena *a);
@@ -78,6 +80,8 @@ bool json_get_bool(const yyjson_mut_val *obj, const char *key);
 int64_t json_get_int(const yyjson_mut_val *obj, const char *key, int64_t fallback);
 /* Numbers compare by value, objects without regard to order, lists in order. */
 bool json_equal(const yyjson_mut_val *a, const yyjson_mut_val *b);
+/* A fast hash of a key that nobody can aim at: its seed is the thread's own, so it is good only within one thread and one run. */
+uint64_t json_key_hash(const char *p, size_t n);
 /* Whether v nests no deeper than LIMIT_DEPTH. What is read never does; what was patched together may. Deeper trees must go no
  * further: json_equal and json_copy are recursive. */
 bool json_depth_ok(const yyjson_mut_val *v);

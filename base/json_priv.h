@@ -33,9 +33,6 @@ void json_decimal_of(double d, struct json_decimal *ret);
 void json_decimal_plain(struct buf *b, const struct json_decimal *dec);
 void json_decimal_exponent(struct buf *b, const struct json_decimal *dec);
 
-/* Appends d as Go's %g has it in its shortest form (1.5, 1e+06), "+Inf" and "NaN" too. */
-void json_write_g(struct buf *b, double d);
-
 /* An integral double is an integer where both mean the same; other numbers are as Go's decoder has
  * them. */
 void json_normalise_number(yyjson_mut_val *v);
@@ -54,9 +51,6 @@ int json_explain(struct str text, const yyjson_read_err *why, struct err *err);
 /* The keys of an object (yyjson_mut_obj_size of them; each one's ->next is its value), sorted
  * bytewise. Released with free(). */
 yyjson_mut_val **json_sorted_keys(const yyjson_mut_val *obj);
-
-/* A fast hash that nobody can aim at: its seed is the thread's own, so it is good only within one thread and one run. */
-uint64_t json_key_hash(const char *p, size_t n);
 
 /* One key of an object that is being checked for duplicates. */
 struct json_key {

@@ -265,6 +265,7 @@ static enum schema_format format_of(struct compiler *c, const struct schema_node
 static void set_format(struct compiler *c, struct str format, struct schema_node *n)
 {
     n->format = (uint8_t)format_of(c, n, format);
+    n->flags |= format.len && !str_is(format, "byte") ? NODE_FORMATTED : 0;
     if (n->format) {
         n->flags |= NODE_CHECKS;
         n->format_text = intern_str(&c->in, format);

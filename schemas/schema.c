@@ -124,6 +124,90 @@ struct str schema_type(const struct schema_node *n)
     return n && !(n->flags & NODE_INT_OR_STRING) ? names[n->kind] : STR_NULL;
 }
 
+static enum schema_scalar scalar_of(const struct schema_node *n)
+{
+    switch ((enum schema_kind)n->kind) {
+    case KIND_INTEGER:
+    case KIND_NUMBER:
+        return SCHEMA_SCALAR_NUMBER;
+    case KIND_BOOLEAN:
+        return SCHEMA_SCALAR_BOOLEAN;
+    case KIND_STRING:
+        return n->flags & NODE_FORMATTED || (n->format && n->format != FORMAT_BYTE)
+                   ? SCHEMA_SCALAR_ANY
+                   : SCHEMA_SCALAR_STRING;
+    case KIND_ANY:
+        return SCHEMA_SCALAR_ANY;
+    default:
+        return SCHEMA_SCALAR_NONE;
+    }
+}
+
+/* Names that stand in `required` only are no fields. */
+static bool has_fields(const struct schema_node *n)
+{
+    for (uint32_t i = 0; i < n->n_props; i++) {
+        if (n->props[i].node) {
+            return true;
+        }
+    }
+    return n->flags & NODE_META;
+}
+
+static enum schema_rest rest_of(const struct schema_node *n, bool fields)
+{
+    if (n->additional) {
+        return SCHEMA_REST_NODE;
+    }
+    if (n->flags & NODE_CLOSED) {
+        return SCHEMA_REST_NONE;
+    }
+    if (n->flags & (NODE_OPEN | NODE_PRESERVE) || !fields) {
+        return SCHEMA_REST_ANY;
+    }
+    return SCHEMA_REST_KEPT;
+}
+
+void schema_view(const struct schema_node *n, struct schema_view *ret)
+{
+    bool any = n->kind == KIND_ANY;
+    *ret = (struct schema_view){
+        .scalar = scalar_of(n),
+        .map = any || n->kind == KIND_OBJECT,
+        .list = any || n->kind == KIND_ARRAY,
+        .preserves = n->flags & NODE_PRESERVE,
+        .atomic = n->flags & NODE_MAP_ATOMIC,
+        .list_type = (enum schema_list)n->list_type,
+        .rest_node = n->additional,
+        .items = n->items,
+    };
+    if (ret->map) {
+        ret->fields = has_fields(n);
+        ret->rest = rest_of(n, ret->fields);
+    }
+}
+
+bool schema_field(const struct schema_node *n, struct str name, uint32_t *hint,
+                  const struct schema_node **ret, bool *ret_own)
+{
+    *ret_own = n->flags & NODE_META && name_is_meta(name);
+    if (*ret_own) {
+        *ret = str_is(name, "metadata") ? &schema_node_meta : &schema_node_string;
+        return true;
+    }
+    const struct schema_prop *p = prop_find(n, name, hint);
+    if (!p || !p->node) {
+        return false;
+    }
+    *ret = p->node;
+    return true;
+}
+
+const yyjson_mut_val *schema_default_of(const struct schema_node *n)
+{
+    return n && n->fallback ? n->fallback->val : NULL;
+}
+
 void bitset_init(struct bitset *b, size_t n)
 {
     if (n <= sizeof(b->few) * 8) {

@@ -101,6 +101,38 @@ bool schema_preserves(const struct schema_node *n);  /* x-kubernetes-preserve-un
 /* x-kubernetes-patch-strategy ("merge", "replace", "retainKeys" or a list of them) and -merge-key; STR_NULL: none. */
 struct str schema_patch_strategy(const struct schema_node *n);
 struct str schema_patch_merge_key(const struct schema_node *n);
+
+/* What server-side apply sees of a node: the shapes a value may have there and what each holds (the reference's schemaconv). */
+enum schema_scalar {
+    SCHEMA_SCALAR_NONE,
+    SCHEMA_SCALAR_NUMBER,
+    SCHEMA_SCALAR_STRING,
+    SCHEMA_SCALAR_BOOLEAN,
+    SCHEMA_SCALAR_ANY, /* strings with a format too */
+};
+/* Members of a map that are no struct fields. */
+enum schema_rest {
+    SCHEMA_REST_NODE, /* of additionalProperties' schema */
+    SCHEMA_REST_ANY,  /* whatever they are */
+    SCHEMA_REST_NONE, /* there are none */
+    SCHEMA_REST_KEPT, /* none, but where a node above preserves unknown fields: whatever they are */
+};
+struct schema_view {
+    enum schema_scalar scalar;
+    bool map, list;
+    bool fields;    /* the map has struct fields */
+    bool preserves; /* of what is beneath, too */
+    bool atomic;    /* the map is */
+    enum schema_list list_type;
+    enum schema_rest rest;
+    const struct schema_node *rest_node, *items; /* NULL: none is given */
+};
+void schema_view(const struct schema_node *n, struct schema_view *ret);
+/* Whether a map's member is a struct field, and its node. *hint is 0 before the first; names that come sorted are found at once. *ret_own:
+ * the node is the system's (ObjectMeta), not beneath n. */
+bool schema_field(const struct schema_node *n, struct str name, uint32_t *hint, const struct schema_node **ret, bool *ret_own);
+/* The default of a node, in the schema; NULL: none. */
+const yyjson_mut_val *schema_default_of(const struct schema_node *n);
 /* "string", "integer", "number", "boolean", "object", "array", or STR_NULL for any. */
 struct str schema_type(const struct schema_node *n);
 

@@ -41,6 +41,7 @@ enum {
     NODE_CLOSED = 1 << 7,        /* additionalProperties: false */
     NODE_EMPTY_OK = 1 << 8,      /* a built-in's list or map that is stored even when it is empty */
     NODE_DECODED = 1 << 9,       /* a built-in's, whose format was checked by decoding it */
+    NODE_FORMATTED = 1 << 10,    /* a format is given, known or not, other than byte */
     /* What there is to do at a node or somewhere beneath it; a walk stops where its bit is missing.
      */
     NODE_PRUNES = 1 << 16,
