@@ -11,9 +11,10 @@
 struct owner {
     struct str manager, api_version, subresource;
     bool applied;            /* by apply; false: by update */
-    struct str time;         /* RFC 3339, as stored; STR_NULL: none. Set by the caller for those that `changed` */
+    struct str time; /* RFC 3339, as stored; STR_NULL: none. The caller sets it, for the one who acts alone: after an update where it
+                        `changed`, after an apply that gave an object */
     struct fieldset *fields; /* never empty between calls */
-    bool changed;            /* fields differ from what they were before the call */
+    bool changed; /* fields (of who applies: or its version) differ from before the call; of who updates: it took fields, if only its own */
     void *tag;               /* the caller's own; stays with the owner */
 };
 
@@ -47,7 +48,7 @@ int merge_update(const struct merge *m, const yyjson_mut_val *live, const yyjson
 
 /* Lays `applied` over live for the owner `who`: what it applied before and no longer names goes, unless others own it; *ret is the
  * object then (NULL: nothing changes), without defaults. live NULL: it does not exist yet. Without force ERR_CONFLICT with the reference's message and a
- * cause FieldManagerConflict per field. ERR_INVALID: applied does not fit the schema. */
+ * cause FieldManagerConflict per field. ERR_INVALID: applied does not fit the schema; ERR_INTERNAL: live does not. */
 int merge_apply(const struct merge *m, const yyjson_mut_val *live, const yyjson_mut_val *applied, const struct owner *who, bool force,
                 struct ownership *o, yyjson_mut_val **ret, struct err *err);
 
