@@ -47,6 +47,10 @@ static const struct parameter {
     {"sendInitialEvents", "boolean",
      "The watch begins with the objects there are, as ADDED events, and then a bookmark. Needs "
      "resourceVersionMatch=NotOlderThan."},
+    {"shardSelector", "string",
+     "Lists or watches the objects whose uid or namespace hashes (64-bit FNV-1a) into the given "
+     "ranges, start inclusive, end exclusive: shardRange(object.metadata.uid, "
+     "'0x0000000000000000', '0x8000000000000000'), several joined by ||."},
     {"timeoutSeconds", "integer", "Ends the list or watch after so many seconds."},
     {"watch", "boolean", "Streams the changes as events instead of listing the objects."},
 };
@@ -68,6 +72,7 @@ enum parameter_index {
     P_RESOURCE_VERSION,
     P_MATCH,
     P_INITIAL_EVENTS,
+    P_SHARD,
     P_TIMEOUT,
     P_WATCH,
     P_COUNT
@@ -78,7 +83,7 @@ _Static_assert(P_COUNT == sizeof(parameters) / sizeof(*parameters), "one index a
 #define P_SELECT (P(P_FIELD_SELECTOR) | P(P_LABEL_SELECTOR))
 #define P_PAGES                                                                                    \
     (P(P_CONTINUE) | P(P_LIMIT) | P(P_RESOURCE_VERSION) | P(P_MATCH) | P(P_INITIAL_EVENTS) |       \
-     P(P_TIMEOUT))
+     P(P_SHARD) | P(P_TIMEOUT))
 #define P_LIST (P_SELECT | P_PAGES | P(P_BOOKMARKS) | P(P_WATCH))
 #define P_WRITE (P(P_DRY_RUN) | P(P_FIELD_MANAGER) | P(P_FIELD_VALIDATION))
 #define P_DELETE                                                                                   \

@@ -14,6 +14,7 @@
 #include "base/quote.h"
 #include "base/utf8.h"
 #include "resources/selector.h"
+#include "resources/shard.h"
 
 enum { MANAGER_BYTES = 128 };
 
@@ -223,6 +224,16 @@ static int read_selectors(struct call *c, struct op *op, struct str name, struct
     return read_fields(c, op, name, err);
 }
 
+static int read_shard(struct call *c, struct op *op, struct err *err)
+{
+    struct str text = call_param(c, "shardSelector");
+    if (text.len > LIMIT_SELECTOR_BYTES) {
+        return err_set(err, ERR_BAD_REQUEST, "a selector may have %u bytes at most",
+                       LIMIT_SELECTOR_BYTES);
+    }
+    return text.len ? shard_parse(&op->arena, text, &op->list.shard, err) : 0;
+}
+
 static void forbid(struct causes *causes, const char *field, const char *detail)
 {
     causes_add(causes, CAUSE_FORBIDDEN, PATH_FIELD(NULL, str_from(field)), NULL, "%s", detail);
@@ -276,6 +287,18 @@ static void check_watch(const struct list_options *o, struct str match, struct c
     }
 }
 
+/* A watch from the start on that says nothing of initial events asks for them (the reference's
+ * SetListOptionsDefaults). */
+static void default_initial_events(struct list_options *o, struct str *match)
+{
+    bool start = !o->resource_version.len || str_is(o->resource_version, "0");
+    if (start && !o->send_initial_events_given && !match->len) {
+        o->send_initial_events = o->send_initial_events_given = true;
+        o->match = RV_MATCH_NOT_OLDER;
+        *match = STR("NotOlderThan");
+    }
+}
+
 int options_list(struct call *c, struct op *op, bool watch, struct str name, struct err *err)
 {
     struct list_options *o = &op->list;
@@ -300,8 +323,13 @@ int options_list(struct call *c, struct op *op, bool watch, struct str name, str
     struct causes causes;
     causes_init(&causes, &c->arena);
     /* A /watch/ path is a list to the reference's checks unless the query says watch too. */
-    (watch && query_bool(c, "watch") ? check_watch : check_list)(o, match, &causes);
-    return invalid(&causes, "ListOptions", err);
+    watch = watch && query_bool(c, "watch");
+    if (watch) {
+        default_initial_events(o, &match);
+    }
+    (watch ? check_watch : check_list)(o, match, &causes);
+    r = invalid(&causes, "ListOptions", err);
+    return r < 0 ? r : read_shard(c, op, err);
 }
 
 /* ---- deletes ---- */

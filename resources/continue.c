@@ -13,7 +13,10 @@ void continue_encode(struct buf *b, struct str start, int64_t rev, int64_t left)
     buf_addz(&json, "{\"v\":\"" TOKEN_VERSION "\",\"rv\":");
     buf_addi(&json, rev);
     buf_addz(&json, ",\"start\":");
-    buf_add_json(&json, start);
+    AUTO(buf_finish) struct buf key = {0};
+    buf_addc(&key, '/');
+    buf_add(&key, start);
+    buf_add_json(&json, buf_str(&key));
     if (left > 0) {
         buf_addz(&json, ",\"left\":");
         buf_addi(&json, left);

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "resources/convert.h"
 #include "resources/engine_priv.h"
+#include "resources/shard.h"
 
 enum {
     SCRATCH_BYTES = 256 * 1024,
@@ -27,7 +28,7 @@ struct list {
     int64_t rev;          /* 0: not known yet, the first piece is read from what is there */
     struct store_hold *hold;
     struct buf from; /* the key to go on from */
-    struct buf next; /* the first key after the page, when there is one */
+    struct buf next; /* right after the page's last key, when it is full */
     bool more, begun, exhausted, selective;
     bool waits; /* objects are converted by something that waits, a batch at a time */
     uint64_t taken;
@@ -117,13 +118,13 @@ static int open_continue(struct list *l, struct err *err)
 {
     const struct list_options *o = &l->op->list;
     struct str start = STR_NULL;
-    if (o->resource_version.len && !str_is(o->resource_version, "0")) {
-        return err_set(err, ERR_BAD_REQUEST,
-                       "specifying resource version is not allowed when using continue");
-    }
     int rc = continue_decode(&l->op->arena, o->continue_token, &start, &l->rev, &l->left, err);
     if (rc) {
         return rc;
+    }
+    if (o->resource_version.len && !str_is(o->resource_version, "0")) {
+        return err_set(err, ERR_BAD_REQUEST,
+                       "specifying resource version is not allowed when using continue");
     }
     l->start = start;
     buf_add(&l->from, l->prefix);
@@ -182,8 +183,9 @@ static struct list *create(struct engine *e, struct op *op, const struct represe
     arena_init(&l->scratch, 0);
     list_narrow(op, &l->scope, &l->single);
     l->prefix = type_scope_prefix(op->type, l->scope, &op->arena);
-    l->selective = op->list.labels || op->list.fields;
-    l->limit = op->list.limit;
+    l->selective = op->list.labels || op->list.fields || op->list.shard;
+    /* A list of whatever is there comes whole, as from the reference's cache. */
+    l->limit = str_is(op->list.resource_version, "0") ? 0 : op->list.limit;
     l->waits = convert_type_waits(op->type, op->version);
     return l;
 }
@@ -225,7 +227,19 @@ void list_close(struct list *l)
 
 /* ---- items ---- */
 
-static bool matches(struct list *l, const struct stored *s, yyjson_mut_doc **ret_doc, int *ret_rc)
+static bool in_shard(const struct list *l, struct str key, const yyjson_mut_val *obj)
+{
+    const struct shard_selector *shard = l->op->list.shard;
+    struct str ns = STR_NULL, name;
+    if (!shard || !shard_by_namespace(shard)) {
+        return shard_match(shard, metadata_uid(obj));
+    }
+    type_key_parse(l->op->type, key, &ns, &name);
+    return shard_match(shard, ns);
+}
+
+static bool matches(struct list *l, struct str key, const struct stored *s,
+                    yyjson_mut_doc **ret_doc, int *ret_rc)
 {
     const struct op *op = l->op;
     *ret_rc = 0;
@@ -235,16 +249,17 @@ static bool matches(struct list *l, const struct stored *s, yyjson_mut_doc **ret
     yyjson_mut_doc *d = NULL;
     if (!op->list.fields) { /* labels are where the bytes have them, whatever their stamp */
         *ret_rc = json_read_own(&l->scratch, s->value, &d, &l->err);
-        return !*ret_rc &&
-               selector_match_labels(op->list.labels,
-                                     json_get(metadata_of(yyjson_mut_doc_get_root(d)), "labels"));
+        const yyjson_mut_val *obj = *ret_rc ? NULL : yyjson_mut_doc_get_root(d);
+        return obj && in_shard(l, key, obj) &&
+               selector_match_labels(op->list.labels, json_get(metadata_of(obj), "labels"));
     }
     *ret_rc = represent_decode(op->type, op->version, s, &l->scratch, &d, &l->err);
     if (*ret_rc) {
         return false;
     }
     *ret_doc = d;
-    return selector_match(op->list.labels, op->list.fields, yyjson_mut_doc_get_root(d));
+    const yyjson_mut_val *obj = yyjson_mut_doc_get_root(d);
+    return in_shard(l, key, obj) && selector_match(op->list.labels, op->list.fields, obj);
 }
 
 /* An item of a built-in type's list goes without apiVersion and kind. */
@@ -313,7 +328,6 @@ static int take_aside(struct list *l, const struct store_entry *e)
     bool limited = l->limit > 0 && !l->selective && l->out;
     if (limited && l->taken + l->aside == (uint64_t)l->limit) {
         l->more = true;
-        buf_add(&l->next, e->key);
         return STORE_STOP_BEFORE;
     }
     collect(l, e);
@@ -324,6 +338,16 @@ static int take_aside(struct list *l, const struct store_entry *e)
         return STORE_STOP;
     }
     return 0;
+}
+
+/* The next page begins right after the last key of this one: what is made in between is on it. */
+static void count_item(struct list *l, struct str key)
+{
+    l->taken++;
+    if (l->limit > 0 && l->taken == (uint64_t)l->limit) {
+        buf_add(&l->next, key);
+        buf_addc(&l->next, 0);
+    }
 }
 
 static bool piece_full(const struct list *l)
@@ -343,7 +367,7 @@ static int take_entry(void *arg, const struct store_entry *e)
     if (l->out && l->scratch.total > SCRATCH_BYTES) {
         arena_finish(&l->scratch);
     }
-    if (!matches(l, &s, &d, &rc)) {
+    if (!matches(l, e->key, &s, &d, &rc)) {
         l->scanned += e->value.len;
         if (!rc && l->scanned >= SCAN_BYTES) {
             go_on_after(l, e->key);
@@ -353,7 +377,6 @@ static int take_entry(void *arg, const struct store_entry *e)
     }
     if (l->limit > 0 && l->taken == (uint64_t)l->limit) {
         l->more = true;
-        buf_add(&l->next, e->key);
         return STORE_STOP_BEFORE;
     }
     if (l->out) {
@@ -364,7 +387,7 @@ static int take_entry(void *arg, const struct store_entry *e)
     } else {
         collect(l, e);
     }
-    l->taken++;
+    count_item(l, e->key);
     if (!rc && piece_full(l)) {
         go_on_after(l, e->key);
         return STORE_STOP;
@@ -442,12 +465,11 @@ static int unreadable(struct list *l, const struct stored *s, const struct str *
 static bool show_aside(struct list *l, struct piece *p, int *ret_rc)
 {
     yyjson_mut_doc *d = NULL;
-    if (!matches(l, &p->stored, &d, ret_rc)) {
+    if (!matches(l, p->key, &p->stored, &d, ret_rc)) {
         return false;
     }
     if (l->limit > 0 && l->taken == (uint64_t)l->limit) {
         l->more = true;
-        buf_add(&l->next, p->key);
         return true;
     }
     if (l->out) {
@@ -459,7 +481,7 @@ static bool show_aside(struct list *l, struct piece *p, int *ret_rc)
         *l->last_piece = p;
         l->last_piece = &p->next;
     }
-    l->taken++;
+    count_item(l, p->key);
     return false;
 }
 
@@ -581,6 +603,11 @@ static int add_tail(struct list *l, struct err *err)
         }
     } else if (l->op->type->custom && l->r.as == REPRESENT_OBJECT) {
         buf_addz(b, ",\"continue\":\"\"");
+    }
+    if (l->op->list.shard) {
+        buf_addz(b, ",\"shardInfo\":{\"selector\":");
+        buf_add_json(b, shard_text(l->op->list.shard));
+        buf_addc(b, '}');
     }
     buf_addz(b, "}}");
     return 0;

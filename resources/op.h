@@ -35,6 +35,7 @@ struct delete_options {
 struct list_options {
     struct selector *labels; /* in the op's arena; NULL: all */
     struct field_selector *fields;
+    struct shard_selector *shard; /* NULL: all */
     int64_t limit; /* 0: all */
     struct str continue_token;
     struct str resource_version; /* as given; "" or STR_NULL: not given */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "resources/shard.h"
 #include "resources/watch_priv.h"
 
 enum { LABELS_CHUNK = 1024 };
@@ -160,13 +161,29 @@ static struct watch_parsed *parsed(struct watcher *w, struct watch_entry *e, boo
     return p;
 }
 
+/* An object keeps its uid and its namespace, so it never leaves its shard. */
+static bool in_shard(const struct watcher *w, const struct watch_entry *e,
+                     const struct watch_parsed *p)
+{
+    const struct shard_selector *shard = w->op->list.shard;
+    struct str ns = STR_NULL, name;
+    if (!shard || !shard_by_namespace(shard)) {
+        return shard_match(shard, metadata_uid(p->now ? p->now : p->was));
+    }
+    type_key_parse(w->type, str_make(e->key, e->key_len), &ns, &name);
+    return shard_match(shard, ns);
+}
+
 bool watch_judge(struct watcher *w, struct watch_entry *e, enum watch_event_type *ret)
 {
     bool now = e->value, was = e->prev;
     if (w->selective) {
         const struct list_options *o = &w->op->list;
-        bool labels_only = !o->fields;
+        bool labels_only = !o->fields && (!o->shard || shard_by_namespace(o->shard));
         struct watch_parsed *p = parsed(w, e, labels_only);
+        if (!in_shard(w, e, p)) {
+            return false;
+        }
         if (labels_only) {
             now = now && selector_match_labels(o->labels, p->now);
             was = was && selector_match_labels(o->labels, p->was);

@@ -60,7 +60,7 @@ static void set_scope(struct watcher *w)
     w->exact = name.ptr != NULL;
     w->prefix = w->exact ? type_key(op->type, scope, name, &op->arena)
                          : type_scope_prefix(op->type, scope, &op->arena);
-    w->selective = op->list.labels || op->list.fields;
+    w->selective = op->list.labels || op->list.fields || op->list.shard;
 }
 
 static void too_old(struct watcher *w, int64_t rv, int64_t oldest)

@@ -387,7 +387,9 @@ static void test_bad_tokens(void **state)
         buf_finish(&b);
     }
     struct op *op = list_op(notes, "ns");
-    op->list.continue_token = STR("abc");
+    AUTO(buf_finish) struct buf good = {0};
+    crypto_base64url(&good, STR("{\"v\":\"meta.k8s.io/v1\",\"rv\":1,\"start\":\"a\"}"));
+    op->list.continue_token = arena_str(&op->arena, buf_str(&good));
     op->list.resource_version = STR("5");
     expect(read_all(op), 400, "BadRequest",
            "specifying resource version is not allowed when using continue");
