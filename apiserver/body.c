@@ -3,6 +3,7 @@
 #include "apiserver/body.h"
 
 #include "apiserver/negotiate.h"
+#include "base/cbor.h"
 #include "base/cleanup.h"
 #include "base/crypto.h"
 #include "base/limits.h"
@@ -41,12 +42,25 @@ static void add_summary(struct buf *b, struct str body)
     buf_addz(b, head.len < body.len ? " ..." : "");
 }
 
+/* The reference looks for apiVersion and kind first: what keeps it from that is told so. */
+static int decode_cbor(struct op *op, struct str body, yyjson_mut_doc **ret, struct err *err)
+{
+    int r = cbor_read(&op->arena, body, ret, err);
+    if (r == ERR_BAD_REQUEST && op->patch != PATCH_APPLY) {
+        return err_wrap(err, "unable to determine group/version/kind");
+    }
+    return r;
+}
+
 static int decode(struct call *c, struct op *op, enum media media, yyjson_mut_doc **ret,
                   struct err *err)
 {
     struct str body = c->http->body;
     if (media == MEDIA_PROTOBUF) {
         return protobuf_read(op->type, &op->arena, body, ret, err);
+    }
+    if (media == MEDIA_CBOR) {
+        return decode_cbor(op, body, ret, err);
     }
     op->duplicates.merge = op->type && !op->type->custom;
     return media == MEDIA_YAML ? yaml_read(&op->arena, body, ret, &op->duplicates, err)

@@ -271,8 +271,11 @@ void call_answer_err(struct call *c, struct err *err)
     int status = status_code(err);
     count_rejected(c, err->code);
     c->error = str_from(arena_strdup(&c->arena, err_message(err)));
+    enum encoding encoding = media_encoding(type);
     if (str_is(type, "application/yaml")) {
         yaml_write(&b, status_value(json_doc(&c->arena), err));
+    } else if (encoding != ENCODING_JSON) {
+        encoding_write(&b, encoding, NULL, status_value(json_doc(&c->arena), err), NULL);
     } else if (negotiate_pretty(c)) {
         json_write_pretty(&b, status_value(json_doc(&c->arena), err));
         buf_addc(&b, '\n');

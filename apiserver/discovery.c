@@ -8,6 +8,7 @@
 #include "apiserver/call.h"
 #include "apiserver/clauses.h"
 #include "apiserver/document_cache.h"
+#include "apiserver/media.h"
 #include "apiserver/negotiate.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -109,62 +110,79 @@ static int build_aggregated_groups(const struct document_source *s, struct docum
 
 /* ---- forms ---- */
 
-enum form { FORM_NONE, FORM_JSON, FORM_YAML, FORM_AGGREGATED };
+/* A document's form: its type, STR_NULL where none is accepted, and whether it is the aggregated
+ * list. */
+struct form {
+    struct str type;
+    bool aggregated;
+};
 
 /* `as`, `g` and `v` name a kind to convert to; the aggregated list is the only one, and only /api
  * and /apis have it. */
-static enum form form_of(const struct clause *c, bool aggregates)
+static struct form form_of(const struct clause *c, bool aggregates)
 {
-    bool converts = c->as.ptr || c->group.ptr || c->version.ptr;
-    bool aggregated = aggregates && str_is(c->as, "APIGroupDiscoveryList") &&
-                      str_is(c->group, "apidiscovery.k8s.io") && str_is(c->version, "v2");
-    if (converts) {
-        return aggregated && clause_takes(c, "json") ? FORM_AGGREGATED : FORM_NONE;
+    struct form f = {media_accepted(c), false};
+    if (c->as.ptr || c->group.ptr || c->version.ptr) {
+        f.aggregated = aggregates && str_is(c->as, "APIGroupDiscoveryList") &&
+                       str_is(c->group, "apidiscovery.k8s.io") && str_is(c->version, "v2");
+        f.type = f.aggregated ? f.type : STR_NULL;
     }
-    return clause_takes(c, "json") ? FORM_JSON : clause_takes(c, "yaml") ? FORM_YAML : FORM_NONE;
+    return f;
 }
 
-static enum form choose_form(struct call *c, bool aggregates)
+static struct form choose_form(struct call *c, bool aggregates)
 {
     struct clause *list;
     size_t n = clauses_parse(&c->arena, http_header(c->http, "accept"), &list);
     for (size_t i = 0; i < n; i++) {
-        enum form f = form_of(&list[i], aggregates);
-        if (f != FORM_NONE) {
+        struct form f = form_of(&list[i], aggregates);
+        if (f.type.len) {
             return f;
         }
     }
-    return FORM_NONE;
+    return (struct form){STR_NULL, false};
+}
+
+static bool is_plain_json(struct call *c, const struct form *f)
+{
+    return str_is(f->type, "application/json") && (f->aggregated || !negotiate_pretty(c));
 }
 
 static void refuse_form(struct call *c)
 {
     struct err err = {0};
-    err_set(&err, ERR_NOT_ACCEPTABLE,
-            "only the following media types are accepted: application/json, application/yaml");
+    err_set(&err, ERR_NOT_ACCEPTABLE, "only the following media types are accepted: " MEDIA_TYPES);
     call_answer_err(c, &err);
 }
 
-/* Answers a document's JSON as YAML or indented. Rare, and not cached. */
-static void answer_rewritten(struct call *c, struct str json, bool yaml)
+#define AGGREGATED ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+/* Answers a document's JSON in another form, or indented. Rare, and not cached. */
+static void answer_rewritten(struct call *c, struct str json, const struct form *f)
 {
     struct err err = {0};
-    yyjson_mut_doc *doc;
-    if (json_read_own(&c->arena, json, &doc, &err)) {
+    struct buf b = {0};
+    yyjson_mut_doc *doc = NULL;
+    enum encoding encoding = media_encoding(f->type);
+    int code = json_read_own(&c->arena, json, &doc, &err);
+    if (code == 0 && str_is(f->type, "application/yaml")) {
+        yaml_write(&b, yyjson_mut_doc_get_root(doc));
+    } else if (code == 0 && encoding == ENCODING_JSON) {
+        json_write_pretty(&b, yyjson_mut_doc_get_root(doc));
+    } else if (code == 0) {
+        code = encoding_write(&b, encoding, NULL, yyjson_mut_doc_get_root(doc), &err);
+    }
+    if (code < 0) {
+        buf_finish(&b);
         call_answer_err(c, &err);
         return;
     }
-    struct buf b = {0};
-    if (yaml) {
-        yaml_write(&b, yyjson_mut_doc_get_root(doc));
-        call_answer(c, 200, STR("application/yaml"), &b);
-    } else {
-        json_write_pretty(&b, yyjson_mut_doc_get_root(doc));
-        call_answer(c, 200, STR("application/json"), &b);
-    }
+    const char *more = f->aggregated ? AGGREGATED : "";
+    struct str type = str_from(arena_printf(&c->arena, "%.*s%s", STR_FMT(f->type), more));
+    call_answer(c, 200, type, &b);
 }
 
-static void serve_rewritten(struct call *c, const struct document_query *q, bool yaml)
+static void serve_rewritten(struct call *c, const struct document_query *q, const struct form *f)
 {
     AUTO(document_unrefp) struct document *d = NULL;
     struct err err = {0};
@@ -177,33 +195,33 @@ static void serve_rewritten(struct call *c, const struct document_query *q, bool
     document_reader_init(&r, d);
     document_read(&r, &json, d->plain_len);
     document_reader_finish(&r);
-    answer_rewritten(c, buf_str(&json), yaml);
+    answer_rewritten(c, buf_str(&json), f);
 }
 
-static void serve_plain(struct call *c, const struct document_query *q, enum form form)
+static void serve_form(struct call *c, const struct document_query *q, const struct form *f)
 {
-    if (form == FORM_NONE) {
+    if (!f->type.len) {
         refuse_form(c);
-    } else if (form == FORM_YAML || negotiate_pretty(c)) {
-        serve_rewritten(c, q, form == FORM_YAML);
-    } else {
+    } else if (is_plain_json(c, f)) {
         document_serve(c, server_discovery(c->server)->documents, q);
+    } else {
+        serve_rewritten(c, q, f);
     }
 }
 
-static void serve_aggregated(struct call *c, bool core)
+static void serve_aggregated(struct call *c, bool core, const struct form *f)
 {
     struct document_query q = {
         .key = core ? STR("/api v2") : STR("/apis v2"),
         .edition = c->types->generation,
         .build = core ? build_aggregated_core : build_aggregated_groups,
         .on_pool = !core && c->types->n_types > INLINE_TYPES,
-        .content_type = STR("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"),
+        .content_type = STR("application/json" AGGREGATED),
         .etag = true,
         .vary = "Accept",
         .cache_control = "public",
     };
-    document_serve(c, server_discovery(c->server)->documents, &q);
+    serve_form(c, &q, f);
 }
 
 /* ---- the paths ---- */
@@ -217,21 +235,21 @@ static void refuse_method(struct call *c)
 
 static void serve_api(struct call *c)
 {
-    enum form form = choose_form(c, true);
+    struct form form = choose_form(c, true);
     if (!str_is(c->http->method, "GET")) {
         refuse_method(c);
-    } else if (form == FORM_AGGREGATED) {
-        serve_aggregated(c, true);
-    } else if (form == FORM_NONE) {
+    } else if (form.aggregated) {
+        serve_aggregated(c, true, &form);
+    } else if (!form.type.len) {
         refuse_form(c);
     } else {
         struct buf b = {0};
         discovery_write_api(&b, str_from(server_address(c->server, 0)));
-        if (form == FORM_YAML || negotiate_pretty(c)) {
-            answer_rewritten(c, buf_str(&b), form == FORM_YAML);
-            buf_finish(&b);
-        } else {
+        if (is_plain_json(c, &form)) {
             call_answer(c, 200, STR("application/json"), &b);
+        } else {
+            answer_rewritten(c, buf_str(&b), &form);
+            buf_finish(&b);
         }
     }
 }
@@ -248,13 +266,13 @@ static struct document_query query(struct call *c, const char *key, document_bui
 
 static void serve_apis(struct call *c)
 {
-    enum form form = choose_form(c, true);
-    if (form == FORM_AGGREGATED) {
-        serve_aggregated(c, false);
+    struct form form = choose_form(c, true);
+    if (form.aggregated) {
+        serve_aggregated(c, false, &form);
         return;
     }
     struct document_query q = query(c, "/apis", build_groups);
-    serve_plain(c, &q, form);
+    serve_form(c, &q, &form);
 }
 
 static void serve_group(struct call *c)
@@ -266,7 +284,8 @@ static void serve_group(struct call *c)
     }
     struct document_query q =
         query(c, arena_printf(&c->arena, "/apis/%.*s", STR_FMT(g->name)), build_group);
-    serve_plain(c, &q, choose_form(c, false));
+    struct form form = choose_form(c, false);
+    serve_form(c, &q, &form);
 }
 
 /* Of a built-in group the reference's router answers, of a custom one (or none) its multiplexer:
@@ -292,7 +311,8 @@ static void serve_resources(struct call *c)
     struct document_query q = query(
         c, arena_printf(&c->arena, "/apis/%.*s/%.*s", STR_FMT(g->name), STR_FMT(c->route.version)),
         build_resources);
-    serve_plain(c, &q, choose_form(c, false));
+    struct form form = choose_form(c, false);
+    serve_form(c, &q, &form);
 }
 
 void discovery_serve(struct call *c)
@@ -307,6 +327,6 @@ void discovery_serve(struct call *c)
         serve_resources(c);
     } else {
         struct document_query q = query(c, "/", build_root);
-        serve_plain(c, &q, FORM_JSON);
+        serve_form(c, &q, &(struct form){STR("application/json"), false});
     }
 }

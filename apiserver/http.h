@@ -87,9 +87,13 @@ void http_stream_abort(struct http_request *r);
 /* ---- WebSockets ---- */
 /* What is wrong with the handshake of a request that asks for one (400, with sec-websocket-version: 13); NULL: nothing. */
 const char *http_websocket_check(const struct http_request *r);
-/* As http_stream_begin: answers the handshake, naming the protocol unless it is empty. From then on each blob that is sent is a text
- * message, and the stream's end a close. */
-void http_websocket_begin(struct http_request *r, struct str protocol, http_ready_fn *ready, void *arg);
+/* As http_stream_begin: answers the handshake, naming the protocol unless it is empty. From then on each blob that is sent is a message,
+ * and the stream's end a close. */
+struct http_messages {
+    bool binary; /* or text */
+    size_t skip; /* bytes at a blob's beginning that frame it in a stream and are no part of the message */
+};
+void http_websocket_begin(struct http_request *r, struct str protocol, struct http_messages messages, http_ready_fn *ready, void *arg);
 
 /* ---- loops ---- */
 typedef void http_task_fn(void *arg);

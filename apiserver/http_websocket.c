@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* WebSockets (RFC 6455) under a stream: each blob that is sent becomes a text message. What the
+/* WebSockets (RFC 6455) under a stream: each blob that is sent becomes a message. What the
  * peer says is checked by wslay and answered where it is a ping or a close; messages are not read.
  * h2o hands its connection over with the handshake's answer, and the exchange outlives h2o's
  * request from then on. */
@@ -19,6 +19,7 @@ enum {
     CONTROL_BYTES =
         4096, /* of answers that wait; a peer that asks for more is not read meanwhile */
     FRAME_TEXT = 0x81,
+    FRAME_BINARY = 0x82,
     LENGTH_16 = 126,
     LENGTH_64 = 127,
 };
@@ -27,6 +28,7 @@ enum {
 struct websocket {
     struct exchange *x;
     h2o_socket_t *sock; /* NULL until the handshake's answer is out */
+    struct http_messages messages;
     wslay_event_context_ptr context;
     struct buf out, sending;
     bool writing, closing, deaf;
@@ -116,9 +118,9 @@ static void on_written(h2o_socket_t *sock, const char *err)
     }
 }
 
-static void frame_head(struct buf *b, size_t n)
+static void frame_head(struct buf *b, bool binary, size_t n)
 {
-    buf_addc(b, (char)FRAME_TEXT);
+    buf_addc(b, (char)(binary ? FRAME_BINARY : FRAME_TEXT));
     if (n < LENGTH_16) {
         buf_addc(b, (char)n);
         return;
@@ -142,8 +144,9 @@ void http_websocket_send(struct exchange *x, struct blob *const *blobs, size_t n
     bool deliver = w->sock && !w->closing && !x->doomed;
     for (size_t i = 0; i < n; i++) {
         if (deliver) {
-            frame_head(&w->out, blobs[i]->len);
-            buf_add(&w->out, blob_str(blobs[i]));
+            struct str message = str_skip(blob_str(blobs[i]), w->messages.skip);
+            frame_head(&w->out, w->messages.binary, message.len);
+            buf_add(&w->out, message);
         }
         blob_unref(blobs[i]);
     }
@@ -255,8 +258,8 @@ static struct websocket *create(struct exchange *x)
     return w;
 }
 
-void http_websocket_begin(struct http_request *r, struct str protocol, http_ready_fn *ready,
-                          void *arg)
+void http_websocket_begin(struct http_request *r, struct str protocol,
+                          struct http_messages messages, http_ready_fn *ready, void *arg)
 {
     struct exchange *x = exchange_of(r);
     assert(x->state == EXCHANGE_WAITING && r->websocket);
@@ -279,6 +282,7 @@ void http_websocket_begin(struct http_request *r, struct str protocol, http_read
     x->ready = ready;
     x->ready_arg = arg;
     x->websocket = create(x);
+    x->websocket->messages = messages;
     exchange_sending(x);
     h2o_http1_upgrade(req, NULL, 0, on_upgraded, x->websocket);
 }

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Content negotiation as the reference's endpoints/handlers/negotiation does it, for JSON and YAML.
- */
+/* Content negotiation as the reference's endpoints/handlers/negotiation does it, for JSON, YAML,
+ * protobuf and CBOR. */
 #include "apiserver/negotiate.h"
 
 #include <strings.h>
 
-#include "apiserver/clauses.h"
 #include "apiserver/route.h"
 #include "base/quote.h"
 #include "resources/status.h"
-
-#define JSON_TYPE "application/json"
-#define YAML_TYPE "application/yaml"
-#define PROTOBUF_TYPE "application/vnd.kubernetes.protobuf"
 
 /* ---- answers ---- */
 
@@ -45,7 +40,7 @@ static bool router_takes(const struct clause *k)
     return (str_is(k->type, "*") && str_is(k->subtype, "*")) ||
            (str_is(k->type, "application") &&
             (str_is(k->subtype, "json") || str_is(k->subtype, "yaml") ||
-             str_is(k->subtype, "vnd.kubernetes.protobuf")));
+             str_is(k->subtype, "vnd.kubernetes.protobuf") || str_is(k->subtype, "cbor")));
 }
 
 static int check_router(const struct clause *list, size_t n, enum negotiate_for what,
@@ -58,10 +53,9 @@ static int check_router(const struct clause *list, size_t n, enum negotiate_for 
     }
     return status_generic(err, ERR_NOT_ACCEPTABLE,
                           what == NEGOTIATE_OBJECT
-                              ? "406: Not Acceptable\n\nAvailable representations: " JSON_TYPE
-                                ", " YAML_TYPE
-                              : "406: Not Acceptable\n\nAvailable representations: " JSON_TYPE
-                                ", " YAML_TYPE ", " JSON_TYPE ";stream=watch");
+                              ? "406: Not Acceptable\n\nAvailable representations: " MEDIA_TYPES
+                              : "406: Not Acceptable\n\nAvailable representations: " MEDIA_TYPES
+                                ", " MEDIA_STREAM_TYPES);
 }
 
 static int read_include(const struct call *c, struct representation *r, struct err *err)
@@ -102,21 +96,33 @@ static int check_partial(const struct clause *k, enum negotiate_for what, struct
     return 0;
 }
 
+/* Whether the type in question has that form in that encoding. */
+static bool has_form(const struct call *c, const struct representation *r)
+{
+    const struct type *t = c->op ? c->op->type : NULL;
+    return r->encoding == ENCODING_JSON ||
+           (r->as == REPRESENT_OBJECT ? r->encoding == ENCODING_CBOR || (t && t->protobuf)
+                                      : r->as == REPRESENT_PARTIAL);
+}
+
 static int choose(struct call *c, const struct clause *list, size_t n, enum negotiate_for what,
                   struct representation *ret, struct err *err)
 {
     for (size_t i = 0; i < n; i++) {
         struct representation r;
-        bool json = clause_takes(&list[i], "json"), yaml = clause_takes(&list[i], "yaml");
-        if ((!json && !yaml) || !form_of(&list[i], &r)) {
+        struct str type = media_accepted(&list[i]);
+        if (!type.len || !form_of(&list[i], &r)) {
             continue;
         }
-        if (!json && what == NEGOTIATE_WATCH) {
-            return err_set(err, ERR_NOT_ACCEPTABLE,
-                           "only the following media types are accepted: " JSON_TYPE
-                           ";stream=watch");
+        r.encoding = media_encoding(type);
+        if (!has_form(c, &r)) {
+            continue;
         }
-        c->accept.type = json ? STR(JSON_TYPE) : STR(YAML_TYPE);
+        if (what == NEGOTIATE_WATCH && str_is(type, YAML_TYPE)) {
+            return err_set(err, ERR_NOT_ACCEPTABLE,
+                           "only the following media types are accepted: " MEDIA_STREAM_TYPES);
+        }
+        c->accept.type = type;
         c->accept.as = list[i].as;
         c->accept.group = list[i].group;
         c->accept.version = list[i].version;
@@ -124,7 +130,7 @@ static int choose(struct call *c, const struct clause *list, size_t n, enum nego
         return check_partial(&list[i], what, err);
     }
     return err_set(err, ERR_NOT_ACCEPTABLE,
-                   "only the following media types are accepted: " JSON_TYPE ", " YAML_TYPE);
+                   "only the following media types are accepted: " MEDIA_TYPES);
 }
 
 int negotiate_answer(struct call *c, bool builtin, enum negotiate_for what,
@@ -148,16 +154,14 @@ struct str negotiate_error_type(struct call *c)
 {
     struct str accept = http_header(c->http, "accept");
     struct clause *list;
-    if (!accept.len || !memmem(accept.ptr, accept.len, "yaml", 4)) {
+    if (!accept.len || str_is(accept, "*/*") || str_is(accept, JSON_TYPE)) {
         return STR(JSON_TYPE);
     }
     size_t n = clauses_parse(&c->arena, accept, &list);
     for (size_t i = 0; i < n; i++) {
-        if (!list[i].as.ptr && clause_takes(&list[i], "json")) {
-            return STR(JSON_TYPE);
-        }
-        if (!list[i].as.ptr && clause_takes(&list[i], "yaml")) {
-            return STR(YAML_TYPE);
+        struct str type = media_accepted(&list[i]);
+        if (type.len && !list[i].as.ptr) {
+            return type;
         }
     }
     return STR(JSON_TYPE);
@@ -216,14 +220,12 @@ int negotiate_body(const struct call *c, enum media *ret, struct err *err)
         *ret = MEDIA_JSON;
     } else if (same_type(s, YAML_TYPE)) {
         *ret = MEDIA_YAML;
-    } else if (takes_protobuf(c->op)) {
-        if (!same_type(s, PROTOBUF_TYPE)) {
-            return err_set(err, ERR_MEDIA_TYPE,
-                           UNKNOWN_FORMAT JSON_TYPE ", " YAML_TYPE ", " PROTOBUF_TYPE);
-        }
+    } else if (same_type(s, CBOR_TYPE)) {
+        *ret = MEDIA_CBOR;
+    } else if (same_type(s, PROTOBUF_TYPE) && takes_protobuf(c->op)) {
         *ret = MEDIA_PROTOBUF;
     } else {
-        return err_set(err, ERR_MEDIA_TYPE, UNKNOWN_FORMAT JSON_TYPE ", " YAML_TYPE);
+        return err_set(err, ERR_MEDIA_TYPE, UNKNOWN_FORMAT MEDIA_TYPES);
     }
     return 0;
 }

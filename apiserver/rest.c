@@ -228,6 +228,10 @@ void rest_serve(struct call *c)
 
 int rest_reformat(struct call *c, struct buf *json, struct err *err)
 {
+    enum encoding encoding = media_encoding(c->accept.type);
+    if (encoding != ENCODING_JSON) {
+        return encoding_body(json, 0, encoding, c->op->type, err);
+    }
     bool yaml = str_is(c->accept.type, "application/yaml");
     if (!yaml && !c->accept.pretty) {
         buf_addc(json, '\n');

@@ -32,7 +32,8 @@ void rest_write(struct call *c); /* create, update, patch, delete, deletecollect
 void rest_answer(struct call *c);
 /* Answers with JSON in the form that was asked for; takes json over. */
 void rest_answer_json(struct call *c, int status, struct buf *json);
-/* Puts JSON into the form asked for: YAML, indented, or as it is with a line's end. */
+/* Puts JSON into the form asked for: YAML, protobuf, CBOR, indented, or as it is with a line's end.
+ */
 int rest_reformat(struct call *c, struct buf *json, struct err *err);
 
 #endif

@@ -63,6 +63,16 @@ static void read_whole(struct listing *l)
     }
 }
 
+static bool is_json(const struct listing *l)
+{
+    return ((const struct rest *)l->call->priv)->form.encoding == ENCODING_JSON;
+}
+
+static bool is_indented(const struct listing *l)
+{
+    return l->call->accept.pretty && is_json(l);
+}
+
 static void read_slice(struct listing *l)
 {
     if (((const struct rest *)l->call->priv)->whole) {
@@ -72,12 +82,12 @@ static void read_slice(struct listing *l)
     if (l->begun) { /* a long one: it will be filled */
         buf_reserve(&l->piece, LIMIT_LIST_SLICE_BYTES + SLICE_SPARE);
     }
-    if (l->call->accept.pretty) {
+    if (is_indented(l)) {
         read_indented(l);
     } else {
         list_next(l->list, &l->piece, LIMIT_LIST_SLICE_BYTES, &l->done, &l->err);
     }
-    if (!l->err.code && l->done) {
+    if (!l->err.code && l->done && is_json(l)) {
         buf_addc(&l->piece, '\n');
     }
 }
@@ -231,8 +241,8 @@ static void step(struct call *c)
 /* A slice of bytes is cheap; what must be parsed may go through far more objects than it gives. */
 static bool wants_pool(const struct op *op, const struct rest *r)
 {
-    return r->whole || r->form.as != REPRESENT_OBJECT || op->list.labels || op->list.fields ||
-           op->version != type_storage(op->type) ||
+    return r->whole || r->form.as != REPRESENT_OBJECT || r->form.encoding != ENCODING_JSON ||
+           op->list.labels || op->list.fields || op->version != type_storage(op->type) ||
            convert_type_waits(op->type, op->version) || engine_reads_wait(op->engine);
 }
 

@@ -484,9 +484,10 @@ void rest_watch(struct call *c)
         call_answer_err(c, &err);
         return;
     }
+    struct str type = media_stream(r->form.encoding);
     if (str_is(c->http->method, "HEAD")) {
         watch_close(w->watcher);
-        call_answer(c, 200, STR("application/json"), NULL);
+        call_answer(c, 200, type, NULL);
         return;
     }
     r->of_verb = w;
@@ -508,11 +509,13 @@ void rest_watch(struct call *c)
     http_on_gone(c->http, on_gone, w);
     if (websocket) {
         c->status = 101;
-        http_websocket_begin(c->http, protocol, on_ready, w);
+        struct http_messages messages = {.binary = r->form.encoding != ENCODING_JSON,
+                                         .skip = encoding_frame_head(r->form.encoding)};
+        http_websocket_begin(c->http, protocol, messages, on_ready, w);
         return;
     }
     size_t n;
-    struct http_header *h = call_headers(c, STR("application/json"), NULL, 0, &n);
+    struct http_header *h = call_headers(c, type, NULL, 0, &n);
     c->status = 200;
     http_stream_begin(c->http, 200, h, n, on_ready, w);
 }

@@ -37,6 +37,7 @@
 /* ---- lists and watches ---- */
 #define LIMIT_LIST_SLICE_BYTES (256u * 1024)       /* what an event loop reads from the store at a time */
 #define LIMIT_LIST_WHOLE_BYTES (32u * 1024 * 1024) /* of a list in a form that cannot be sent while it is read (YAML), as JSON */
+#define LIMIT_LIST_MEASURED_BYTES (1024u * 1024)   /* of a list in protobuf that is kept while its length shows; a longer one is made twice */
 #define LIMIT_COMPRESS_QUEUE 32                    /* tasks waiting for the pool beyond which answers are not compressed */
 #define LIMIT_SELECTOR_BYTES (16u * 1024)
 #define LIMIT_WATCH_WINDOW_MS (5 * 60 * 1000)      /* default distance of the watch floor */

@@ -10,177 +10,8 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/protobuf_priv.h"
 #include "base/utf8.h"
-
-enum kind {
-    KIND_STRING,
-    KIND_BYTES,
-    KIND_BOOL,
-    KIND_INT,
-    KIND_DOUBLE,
-    KIND_TIME,
-    KIND_MICRO_TIME,
-    KIND_QUANTITY,
-    KIND_INT_OR_STRING,
-    KIND_STRINGS,
-    KIND_RAW,
-    KIND_MESSAGE,
-};
-enum shape { SHAPE_ONE, SHAPE_LIST, SHAPE_MAP };
-enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
-
-static const char *const kind_names[] = {"string",      "bytes",   "bool",      "int",
-                                         "double",      "Time",    "MicroTime", "Quantity",
-                                         "IntOrString", "Strings", "Raw"};
-
-struct message;
-
-struct field {
-    struct str name, message_name;
-    uint32_t number;
-    enum kind kind;
-    enum shape shape;
-    bool keep; /* also when zero */
-    const struct message *message;
-};
-
-struct message {
-    struct str name;
-    struct field *fields;
-    size_t n;
-};
-
-struct protobuf {
-    const struct protobuf *more;
-    struct message *messages;
-    size_t n;
-};
-
-/* ---- tables ---- */
-
-static struct str next_word(struct str *text)
-{
-    struct str rest, word;
-    do {
-        word = str_cut(*text, ' ', &rest);
-        *text = rest;
-    } while (word.ptr && !word.len && rest.ptr);
-    return word;
-}
-
-static bool parse_number(struct str s, uint32_t *ret)
-{
-    uint32_t v = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9' || v > 100000) {
-            return false;
-        }
-        v = v * 10 + (uint32_t)(s.ptr[i] - '0');
-    }
-    *ret = v;
-    return s.len > 0 && v > 0;
-}
-
-static int parse_field(struct field *f, struct str text, struct err *err)
-{
-    struct str all = text;
-    bool number = parse_number(next_word(&text), &f->number);
-    struct str word = next_word(&text);
-    if (str_is(word, "list") || str_is(word, "map")) {
-        f->shape = word.len == 4 ? SHAPE_LIST : SHAPE_MAP;
-        word = next_word(&text);
-    }
-    if (word.len && word.ptr[word.len - 1] == '?') {
-        f->keep = true;
-        word.len--;
-    }
-    f->kind = KIND_MESSAGE;
-    f->message_name = word;
-    for (size_t i = 0; i < sizeof(kind_names) / sizeof(*kind_names); i++) {
-        if (str_is(word, kind_names[i])) {
-            f->kind = (enum kind)i;
-        }
-    }
-    if (!number || !word.len || text.len) {
-        return err_set(err, ERR_INVALID, "field %.*s: \"%.*s\" is no field", STR_FMT(f->name),
-                       STR_FMT(all));
-    }
-    return 0;
-}
-
-static const struct message *find_message(const struct protobuf *p, struct str name)
-{
-    for (; p; p = p->more) {
-        for (size_t i = 0; i < p->n; i++) {
-            if (str_eq(p->messages[i].name, name)) {
-                return &p->messages[i];
-            }
-        }
-    }
-    return NULL;
-}
-
-bool protobuf_has(const struct protobuf *p, struct str message)
-{
-    for (size_t i = 0; p && i < p->n; i++) {
-        if (str_eq(p->messages[i].name, message)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int read_message(struct arena *a, struct message *m, struct str name,
-                        const yyjson_mut_val *fields, struct err *err)
-{
-    m->name = arena_str(a, name);
-    m->fields = arena_zero(a, (json_size(fields) + 1) * sizeof(*m->fields));
-    struct json_iter it = json_iter(fields);
-    while (json_next(&it)) {
-        struct field *f = &m->fields[m->n++];
-        f->name = arena_str(a, json_str(it.key));
-        int r = parse_field(f, arena_str(a, json_str(it.val)), err);
-        if (r < 0) {
-            return err_wrap(err, "message %.*s", STR_FMT(m->name));
-        }
-    }
-    return 0;
-}
-
-static int link_messages(struct protobuf *p, struct err *err)
-{
-    for (size_t i = 0; i < p->n; i++) {
-        for (size_t j = 0; j < p->messages[i].n; j++) {
-            struct field *f = &p->messages[i].fields[j];
-            if (f->kind == KIND_MESSAGE && !(f->message = find_message(p, f->message_name))) {
-                return err_set(
-                    err, ERR_INVALID, "message %.*s: field %.*s: there is no message %.*s",
-                    STR_FMT(p->messages[i].name), STR_FMT(f->name), STR_FMT(f->message_name));
-            }
-        }
-    }
-    return 0;
-}
-
-int protobuf_create(struct arena *a, const yyjson_mut_val *tables, const struct protobuf *more,
-                    struct protobuf **ret, struct err *err)
-{
-    struct protobuf *p = ARENA_NEW(a, struct protobuf);
-    p->more = more;
-    p->messages = arena_zero(a, (json_size(tables) + 1) * sizeof(*p->messages));
-    struct json_iter it = json_iter(tables);
-    while (json_next(&it)) {
-        int r = read_message(a, &p->messages[p->n++], json_str(it.key), it.val, err);
-        if (r < 0) {
-            return r;
-        }
-    }
-    int r = link_messages(p, err);
-    if (r == 0) {
-        *ret = p;
-    }
-    return r;
-}
 
 /* ---- the wire ---- */
 
@@ -262,8 +93,8 @@ static int broken(struct reader *r, struct str where)
 
 /* The next of the fields of a known message: field number i has the wire type wires[i] (0: none has
  * that number). */
-static int take_known(struct reader *r, const struct field *f, const enum wire *wires, uint32_t n,
-                      struct str *s, struct item *ret)
+static int take_known(struct reader *r, const struct protobuf_field *f, const enum wire *wires,
+                      uint32_t n, struct str *s, struct item *ret)
 {
     if (!take_item(s, ret) || (ret->number <= n && ret->wire != wires[ret->number - 1])) {
         return broken(r, f->name);
@@ -271,32 +102,29 @@ static int take_known(struct reader *r, const struct field *f, const enum wire *
     return 0;
 }
 
-static enum wire wire_of(enum kind k)
-{
-    return k == KIND_BOOL || k == KIND_INT ? WIRE_VARINT : k == KIND_DOUBLE ? WIRE_64 : WIRE_BYTES;
-}
-
-static int decode_message(struct reader *r, const struct message *m, struct str bytes,
+static int decode_message(struct reader *r, const struct protobuf_message *m, struct str bytes,
                           yyjson_mut_val **ret);
 
-static int decode_text(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
+static int decode_text(struct reader *r, const struct protobuf_field *f, struct str s,
+                       yyjson_mut_val **ret)
 {
     if (!utf8_valid(s)) {
         return err_set(r->err, ERR_BAD_REQUEST, "proto: field %.*s contains invalid UTF-8",
                        STR_FMT(f->name));
     }
-    *ret = s.len || f->keep || f->shape != SHAPE_ONE
+    *ret = s.len || f->zero || f->shape != PROTOBUF_ONE
                ? yyjson_mut_strncpy(r->doc, s.ptr ? s.ptr : "", s.len)
                : NULL;
     return 0;
 }
 
 /* Go marshals byte slices as base64. */
-static int decode_bytes(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
+static int decode_bytes(struct reader *r, const struct protobuf_field *f, struct str s,
+                        yyjson_mut_val **ret)
 {
     struct buf b = {0};
     crypto_base64(&b, s);
-    *ret = s.len || f->keep || f->shape != SHAPE_ONE
+    *ret = s.len || f->zero || f->shape != PROTOBUF_ONE
                ? yyjson_mut_strncpy(r->doc, b.len ? b.ptr : "", b.len)
                : NULL;
     buf_finish(&b);
@@ -304,7 +132,8 @@ static int decode_bytes(struct reader *r, const struct field *f, struct str s, y
 }
 
 /* Time {seconds = 1, nanos = 2}; an empty one is Go's zero time, which marshals as null. */
-static int decode_time(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
+static int decode_time(struct reader *r, const struct protobuf_field *f, struct str s,
+                       yyjson_mut_val **ret)
 {
     static const enum wire wires[] = {WIRE_VARINT, WIRE_VARINT};
     int64_t parts[2] = {0, 0};
@@ -325,18 +154,20 @@ static int decode_time(struct reader *r, const struct field *f, struct str s, yy
         return broken(r, f->name);
     }
     int64_t us = parts[0] * 1000000 + parts[1] / 1000;
-    size_t n = f->kind == KIND_TIME ? clock_format(us, text) : clock_format_micro(us, text);
+    size_t n = f->kind == PROTOBUF_TIME ? clock_format(us, text) : clock_format_micro(us, text);
     *ret = any ? yyjson_mut_strncpy(r->doc, text, n) : NULL;
     return 0;
 }
 
 /* The one field (number 1, bytes) of Quantity and of the Raw messages. */
-static int decode_first(struct reader *r, const struct field *f, struct str s, struct str *ret)
+static int decode_first(struct reader *r, const struct protobuf_field *f, struct str s,
+                        struct str *ret)
 {
     return protobuf_bytes(s, 1, ret) < 0 ? broken(r, f->name) : 0;
 }
 
-static int decode_raw(struct reader *r, const struct field *f, struct str s, yyjson_mut_val **ret)
+static int decode_raw(struct reader *r, const struct protobuf_field *f, struct str s,
+                      yyjson_mut_val **ret)
 {
     struct str json;
     yyjson_mut_doc *d = NULL;
@@ -352,7 +183,7 @@ static int decode_raw(struct reader *r, const struct field *f, struct str s, yyj
 }
 
 /* IntOrString {type = 1, intVal = 2, strVal = 3}. */
-static int decode_int_or_string(struct reader *r, const struct field *f, struct str s,
+static int decode_int_or_string(struct reader *r, const struct protobuf_field *f, struct str s,
                                 yyjson_mut_val **ret)
 {
     static const enum wire wires[] = {WIRE_VARINT, WIRE_VARINT, WIRE_BYTES};
@@ -377,11 +208,12 @@ static int decode_int_or_string(struct reader *r, const struct field *f, struct 
 
 /* Strings {items = 1, repeated}: a list without a name of its own, as the values of a map of lists
  * are. */
-static int decode_strings(struct reader *r, const struct field *f, struct str s,
+static int decode_strings(struct reader *r, const struct protobuf_field *f, struct str s,
                           yyjson_mut_val **ret)
 {
     static const enum wire wires[] = {WIRE_BYTES};
-    const struct field item_field = {.name = f->name, .kind = KIND_STRING, .keep = true};
+    const struct protobuf_field item_field = {
+        .name = f->name, .kind = PROTOBUF_STRING, .zero = PROTOBUF_KEEP};
     yyjson_mut_val *list = yyjson_mut_arr(r->doc), *v = NULL;
     while (s.len) {
         struct item i = {0};
@@ -398,7 +230,7 @@ static int decode_strings(struct reader *r, const struct field *f, struct str s,
     return 0;
 }
 
-static int decode_double(struct reader *r, const struct field *f, uint64_t bits,
+static int decode_double(struct reader *r, const struct protobuf_field *f, uint64_t bits,
                          yyjson_mut_val **ret)
 {
     double real;
@@ -407,59 +239,61 @@ static int decode_double(struct reader *r, const struct field *f, uint64_t bits,
         return err_set(r->err, ERR_BAD_REQUEST, "proto: field %.*s has a number that JSON lacks",
                        STR_FMT(f->name));
     }
-    *ret = real != 0 || f->keep || f->shape != SHAPE_ONE ? yyjson_mut_real(r->doc, real) : NULL;
+    *ret = real != 0 || f->zero || f->shape != PROTOBUF_ONE ? yyjson_mut_real(r->doc, real) : NULL;
     return 0;
 }
 
-static int decode_value(struct reader *r, const struct field *f, const struct item *i,
+static int decode_value(struct reader *r, const struct protobuf_field *f, const struct item *i,
                         yyjson_mut_val **ret)
 {
     struct str text;
     int code;
-    if (i->wire != wire_of(f->kind)) {
+    if (i->wire != protobuf_wire(f->kind)) {
         return broken(r, f->name);
     }
-    bool keep = i->scalar || f->keep || f->shape != SHAPE_ONE;
+    bool keep = i->scalar || f->zero || f->shape != PROTOBUF_ONE;
     switch (f->kind) {
-    case KIND_STRING:
+    case PROTOBUF_STRING:
         return decode_text(r, f, i->bytes, ret);
-    case KIND_BYTES:
+    case PROTOBUF_BYTES:
         return decode_bytes(r, f, i->bytes, ret);
-    case KIND_BOOL:
+    case PROTOBUF_BOOL:
         *ret = keep ? yyjson_mut_bool(r->doc, i->scalar != 0) : NULL;
         return 0;
-    case KIND_INT:
+    case PROTOBUF_INT:
         *ret = keep ? yyjson_mut_sint(r->doc, (int64_t)i->scalar) : NULL;
         return 0;
-    case KIND_DOUBLE:
+    case PROTOBUF_DOUBLE:
         return decode_double(r, f, i->scalar, ret);
-    case KIND_TIME:
-    case KIND_MICRO_TIME:
+    case PROTOBUF_TIME:
+    case PROTOBUF_MICRO_TIME:
         return decode_time(r, f, i->bytes, ret);
-    case KIND_QUANTITY:
+    case PROTOBUF_QUANTITY:
         code = decode_first(r, f, i->bytes, &text);
         return code < 0 ? code : decode_text(r, f, text, ret);
-    case KIND_INT_OR_STRING:
+    case PROTOBUF_INT_OR_STRING:
         return decode_int_or_string(r, f, i->bytes, ret);
-    case KIND_STRINGS:
+    case PROTOBUF_STRINGS:
         return decode_strings(r, f, i->bytes, ret);
-    case KIND_RAW:
+    case PROTOBUF_RAW:
         return decode_raw(r, f, i->bytes, ret);
-    case KIND_MESSAGE:
+    case PROTOBUF_MESSAGE:
         break;
     }
     code = decode_message(r, f->message, i->bytes, ret);
-    if (code == 0 && f->shape == SHAPE_ONE && !f->keep && !json_size(*ret)) {
+    if (code == 0 && f->shape == PROTOBUF_ONE && !f->zero && !json_size(*ret)) {
         *ret = NULL;
     }
     return code;
 }
 
 /* A map's entry is a message {key = 1, value = 2}; what is absent has its zero value. */
-static int decode_entry(struct reader *r, const struct field *f, struct str s, yyjson_mut_val *map)
+static int decode_entry(struct reader *r, const struct protobuf_field *f, struct str s,
+                        yyjson_mut_val *map)
 {
-    static const struct field key_field = {.name = {"key", 3}, .kind = KIND_STRING, .keep = true};
-    const struct item zero = {.wire = wire_of(f->kind)};
+    static const struct protobuf_field key_field = {
+        .name = {"key", 3}, .kind = PROTOBUF_STRING, .zero = PROTOBUF_KEEP};
+    const struct item zero = {.wire = protobuf_wire(f->kind)};
     yyjson_mut_val *key = yyjson_mut_strncpy(r->doc, "", 0), *value = NULL;
     while (s.len) {
         struct item i = {0};
@@ -486,21 +320,22 @@ static int decode_entry(struct reader *r, const struct field *f, struct str s, y
     return 0;
 }
 
-static yyjson_mut_val *container(struct reader *r, yyjson_mut_val *obj, const struct field *f)
+static yyjson_mut_val *container(struct reader *r, yyjson_mut_val *obj,
+                                 const struct protobuf_field *f)
 {
     yyjson_mut_val *c = json_getn(obj, f->name);
     if (!c) {
-        c = f->shape == SHAPE_LIST ? yyjson_mut_arr(r->doc) : yyjson_mut_obj(r->doc);
+        c = f->shape == PROTOBUF_LIST ? yyjson_mut_arr(r->doc) : yyjson_mut_obj(r->doc);
         json_set(r->doc, obj, f->name, c);
     }
     return c;
 }
 
-static int decode_field(struct reader *r, const struct field *f, const struct item *i,
+static int decode_field(struct reader *r, const struct protobuf_field *f, const struct item *i,
                         yyjson_mut_val *obj)
 {
     yyjson_mut_val *v = NULL;
-    if (f->shape == SHAPE_MAP) {
+    if (f->shape == PROTOBUF_MAP) {
         return i->wire == WIRE_BYTES ? decode_entry(r, f, i->bytes, container(r, obj, f))
                                      : broken(r, f->name);
     }
@@ -508,7 +343,7 @@ static int decode_field(struct reader *r, const struct field *f, const struct it
     if (code < 0) {
         return code;
     }
-    if (f->shape == SHAPE_LIST) {
+    if (f->shape == PROTOBUF_LIST) {
         yyjson_mut_arr_append(container(r, obj, f), v ? v : yyjson_mut_null(r->doc));
     } else if (v) {
         json_set(r->doc, obj, f->name, v);
@@ -518,7 +353,22 @@ static int decode_field(struct reader *r, const struct field *f, const struct it
     return 0;
 }
 
-static int decode_message(struct reader *r, const struct message *m, struct str bytes,
+/* Of one value in several forms, as Go's MarshalJSON chooses. */
+static yyjson_mut_val *pick_form(struct reader *r, const yyjson_mut_val *forms)
+{
+    static const char *const names[] = {"array", "object", "bool"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        yyjson_mut_val *v = json_get(forms, names[i]);
+        if (v) {
+            yyjson_mut_val *copy = yyjson_mut_null(r->doc);
+            json_assign(copy, v);
+            return copy;
+        }
+    }
+    return yyjson_mut_null(r->doc);
+}
+
+static int decode_message(struct reader *r, const struct protobuf_message *m, struct str bytes,
                           yyjson_mut_val **ret)
 {
     yyjson_mut_val *obj = yyjson_mut_obj(r->doc);
@@ -538,7 +388,7 @@ static int decode_message(struct reader *r, const struct message *m, struct str 
         }
     }
     r->depth--;
-    *ret = obj;
+    *ret = m->either && code == 0 ? pick_form(r, obj) : obj;
     return code;
 }
 
@@ -560,7 +410,7 @@ int protobuf_decode(const struct protobuf *p, struct str message, struct str byt
                     yyjson_mut_doc *d, yyjson_mut_val **ret, struct err *err)
 {
     struct reader r = {.arena = a, .doc = d, .err = err};
-    const struct message *m = find_message(p, message);
+    const struct protobuf_message *m = protobuf_find(p, message);
     if (!m) {
         return err_set(err, ERR_NOT_FOUND, "proto: there is no message %.*s", STR_FMT(message));
     }

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "resources/convert.h"
 #include "resources/engine_priv.h"
+#include "resources/list_frame.h"
 #include "resources/shard.h"
 
 enum {
@@ -37,6 +38,7 @@ struct list {
     /* of one piece */
     struct buf *out;
     size_t out_from, max, scanned;
+    struct list_frame frame; /* of the pieces, where the encoding needs one */
     /* in process */
     struct piece *pieces, **last_piece;
     size_t aside; /* pieces that are to be converted */
@@ -50,68 +52,6 @@ struct piece {
 };
 
 /* ---- options ---- */
-
-int list_check_options(const struct list_options *o, bool watch, struct err *err)
-{
-    struct arena a;
-    arena_init(&a, 0);
-    struct causes c;
-    causes_init(&c, &a);
-    const struct path *match = PATH_FIELD(NULL, STR("resourceVersionMatch"));
-    if (watch) {
-        if (o->send_initial_events_given && o->match != RV_MATCH_NOT_OLDER) {
-            causes_add(&c, CAUSE_FORBIDDEN, match, NULL,
-                       "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-        }
-        if (o->match != RV_MATCH_UNSET && !o->send_initial_events_given) {
-            causes_add(
-                &c, CAUSE_FORBIDDEN, match, NULL,
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-        }
-        if (o->match == RV_MATCH_EXACT) {
-            yyjson_mut_doc *d = json_doc(&a);
-            causes_add_unsupported(&c, match, yyjson_mut_str(d, "Exact"),
-                                   (const struct str[]){STR("NotOlderThan")}, 1);
-        }
-    } else if (o->match != RV_MATCH_UNSET && !o->resource_version.len) {
-        causes_add(&c, CAUSE_FORBIDDEN, match, NULL,
-                   "resourceVersionMatch is forbidden unless resourceVersion is provided");
-    }
-    if (o->match != RV_MATCH_UNSET && o->continue_token.len) {
-        causes_add(&c, CAUSE_FORBIDDEN, match, NULL,
-                   "resourceVersionMatch is forbidden when continue is provided");
-    }
-    if (!watch && o->match == RV_MATCH_EXACT && str_is(o->resource_version, "0")) {
-        causes_add(&c, CAUSE_FORBIDDEN, match, NULL,
-                   "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
-    }
-    if (!watch && o->send_initial_events_given) {
-        causes_add(&c, CAUSE_FORBIDDEN, PATH_FIELD(NULL, STR("sendInitialEvents")), NULL,
-                   "sendInitialEvents is forbidden for list");
-    }
-    int rc = causes_to_err(&c, STR("meta.k8s.io"), STR("ListOptions"), STR(""), err);
-    arena_finish(&a);
-    return rc;
-}
-
-void list_narrow(const struct op *op, struct scope *ret_scope, struct str *ret_name)
-{
-    *ret_scope = op->scope;
-    *ret_name = STR_NULL;
-    if (!op->list.fields) {
-        return;
-    }
-    if (op->type->namespaced && !op->scope.ns.len) {
-        struct str ns = selector_required(op->list.fields, "metadata.namespace");
-        if (ns.len && name_is_dns1123_label(ns)) {
-            ret_scope->ns = ns;
-        }
-    }
-    struct str name = selector_required(op->list.fields, "metadata.name");
-    if (name.len && (!op->type->namespaced || ret_scope->ns.len)) {
-        *ret_name = name;
-    }
-}
 
 /* A page's token, or the revision asked for; leaves rev 0 where the newest will do. */
 static int open_continue(struct list *l, struct err *err)
@@ -219,6 +159,7 @@ void list_close(struct list *l)
     store_release(l->hold);
     buf_finish(&l->from);
     buf_finish(&l->next);
+    list_frame_finish(&l->frame);
     err_finish(&l->err);
     arena_finish(&l->scratch);
     op_unref(l->op);
@@ -285,7 +226,7 @@ static int add_bare(struct list *l, const struct stored *s, yyjson_mut_doc *d)
     return rc;
 }
 
-static int add_item(struct list *l, const struct stored *s, yyjson_mut_doc *d)
+static int put_item(struct list *l, const struct stored *s, yyjson_mut_doc *d)
 {
     const struct op *op = l->op;
     if (l->r.as == REPRESENT_OBJECT) {
@@ -304,6 +245,19 @@ static int add_item(struct list *l, const struct stored *s, yyjson_mut_doc *d)
                       yyjson_mut_doc_get_root(d));
     }
     return 0;
+}
+
+static int add_item(struct list *l, const struct stored *s, yyjson_mut_doc *d)
+{
+    const struct type *t = l->op->type;
+    bool json = l->r.encoding == ENCODING_JSON;
+    if (l->taken && json) {
+        buf_addc(l->out, ',');
+    }
+    size_t from = l->out->len;
+    int rc = put_item(l, s, d);
+    struct str kind = l->r.as == REPRESENT_PARTIAL ? STR("PartialObjectMetadata") : t->kind;
+    return rc || json ? rc : encoding_item(l->out, from, l->r.encoding, t, kind, &l->err);
 }
 
 static void go_on_after(struct list *l, struct str key)
@@ -380,9 +334,6 @@ static int take_entry(void *arg, const struct store_entry *e)
         return STORE_STOP_BEFORE;
     }
     if (l->out) {
-        if (l->taken) {
-            buf_addc(l->out, ',');
-        }
         rc = add_item(l, &s, d);
     } else {
         collect(l, e);
@@ -473,9 +424,6 @@ static bool show_aside(struct list *l, struct piece *p, int *ret_rc)
         return true;
     }
     if (l->out) {
-        if (l->taken) {
-            buf_addc(l->out, ',');
-        }
         *ret_rc = add_item(l, &p->stored, d);
     } else {
         *l->last_piece = p;
@@ -537,11 +485,27 @@ static int read_piece(struct list *l, struct err *err)
 
 /* ---- the frame ---- */
 
+static struct str kind_of(const struct list *l)
+{
+    return l->r.as == REPRESENT_PARTIAL ? STR("PartialObjectMetadataList") : l->op->type->list_kind;
+}
+
+static struct str api_version_of(const struct list *l)
+{
+    return l->r.as != REPRESENT_PARTIAL ? l->op->version->api_version
+           : l->r.v1beta1               ? STR("meta.k8s.io/v1beta1")
+                                        : STR("meta.k8s.io/v1");
+}
+
 static void add_head(struct list *l)
 {
     const struct op *op = l->op;
     const char *meta_version = l->r.v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
     struct buf *b = l->out;
+    if (l->r.encoding != ENCODING_JSON) {
+        list_frame_items(b, l->r.encoding, kind_of(l), api_version_of(l));
+        return;
+    }
     switch (l->r.as) {
     case REPRESENT_TABLE:
         buf_printf(b, "{\"kind\":\"Table\",\"apiVersion\":\"%s\",", meta_version);
@@ -582,10 +546,10 @@ static int count_rest(struct list *l, int64_t *ret, struct err *err)
     return rc == ERR_EXPIRED ? expired(l, err) : rc ? err_move(err, &why) : 0;
 }
 
-static int add_tail(struct list *l, struct err *err)
+static int add_metadata(struct list *l, struct err *err)
 {
     struct buf *b = l->out;
-    buf_addz(b, "],\"metadata\":{\"resourceVersion\":\"");
+    buf_addz(b, "{\"resourceVersion\":\"");
     buf_addi(b, l->rev);
     buf_addc(b, '"');
     if (l->more) {
@@ -609,11 +573,26 @@ static int add_tail(struct list *l, struct err *err)
         buf_add_json(b, shard_text(l->op->list.shard));
         buf_addc(b, '}');
     }
-    buf_addz(b, "}}");
+    buf_addc(b, '}');
     return 0;
 }
 
-int list_next(struct list *l, struct buf *b, size_t max, bool *ret_done, struct err *err)
+static int add_tail(struct list *l, struct err *err)
+{
+    struct buf *b = l->out;
+    if (l->r.encoding != ENCODING_JSON) {
+        list_frame_metadata(b, l->r.encoding);
+        size_t from = b->len;
+        int rc = add_metadata(l, err);
+        return rc ? rc : encoding_list_meta(b, from, l->r.encoding, err);
+    }
+    buf_addz(b, "],\"metadata\":");
+    int rc = add_metadata(l, err);
+    buf_addc(b, '}');
+    return rc;
+}
+
+static int next_piece(struct list *l, struct buf *b, size_t max, bool *ret_done, struct err *err)
 {
     l->out = b;
     l->out_from = b->len;
@@ -636,6 +615,33 @@ int list_next(struct list *l, struct buf *b, size_t max, bool *ret_done, struct 
     }
     *ret_done = end;
     return 0;
+}
+
+/* Back to its beginning, at the same revision, which is held. */
+static void rewind_list(void *list)
+{
+    struct list *l = list;
+    l->from.len = l->next.len = 0;
+    if (l->op->list.continue_token.len) {
+        buf_add(&l->from, l->prefix);
+        buf_add(&l->from, l->start);
+    }
+    l->begun = l->exhausted = l->more = false;
+    l->taken = 0;
+}
+
+static int next_framed(void *list, struct buf *b, size_t max, bool *ret_done, struct err *err)
+{
+    return next_piece(list, b, max, ret_done, err);
+}
+
+int list_next(struct list *l, struct buf *b, size_t max, bool *ret_done, struct err *err)
+{
+    if (l->r.encoding != ENCODING_PROTOBUF) {
+        return next_piece(l, b, max, ret_done, err);
+    }
+    const struct list_source source = {next_framed, rewind_list, l, kind_of(l), api_version_of(l)};
+    return list_frame_next(&l->frame, &source, b, max, ret_done, err);
 }
 
 /* ---- in process ---- */

@@ -1,51 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bodies in Kubernetes' protobuf form. The field numbers of the shared messages are those of
- * k8s.io/apimachinery's generated.proto. */
+/* Bodies in Kubernetes' protobuf form. */
 #include "resources/protobuf_body.h"
 
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "resources/protobuf_meta.h"
 
 #define MAGIC STR("k8s\0")
-
-static const char shared[] =
-    "{\"ObjectMeta\":{\"name\":\"1 string\",\"generateName\":\"2 string\",\"namespace\":\"3 "
-    "string\",\"selfLink\":\"4 string\",\"uid\":\"5 string\","
-    "\"resourceVersion\":\"6 string\",\"generation\":\"7 int\",\"creationTimestamp\":\"8 "
-    "Time\",\"deletionTimestamp\":\"9 Time\","
-    "\"deletionGracePeriodSeconds\":\"10 int?\",\"labels\":\"11 map string\",\"annotations\":\"12 "
-    "map string\","
-    "\"ownerReferences\":\"13 list OwnerReference\",\"finalizers\":\"14 list "
-    "string\",\"managedFields\":\"17 list ManagedFieldsEntry\"},"
-    "\"OwnerReference\":{\"kind\":\"1 string?\",\"name\":\"3 string?\",\"uid\":\"4 "
-    "string?\",\"apiVersion\":\"5 string?\",\"controller\":\"6 bool?\","
-    "\"blockOwnerDeletion\":\"7 bool?\"},"
-    "\"ManagedFieldsEntry\":{\"manager\":\"1 string\",\"operation\":\"2 "
-    "string\",\"apiVersion\":\"3 string\",\"time\":\"4 Time\",\"fieldsType\":\"6 string\","
-    "\"fieldsV1\":\"7 Raw\",\"subresource\":\"8 string\"},"
-    "\"DeleteOptions\":{\"gracePeriodSeconds\":\"1 int?\",\"preconditions\":\"2 "
-    "Preconditions?\",\"orphanDependents\":\"3 bool?\","
-    "\"propagationPolicy\":\"4 string?\",\"dryRun\":\"5 list "
-    "string\",\"ignoreStoreReadErrorWithClusterBreakingPotential\":\"6 bool?\"},"
-    "\"Preconditions\":{\"uid\":\"1 string?\",\"resourceVersion\":\"2 string?\"}}";
 
 int protobuf_tables(struct arena *a, const yyjson_mut_val *tables, struct protobuf **ret,
                     struct err *err)
 {
-    yyjson_mut_doc *d = NULL;
-    struct protobuf *common = NULL;
-    struct arena scratch;
-    arena_init(&scratch, 0);
-    int r = json_read_own(&scratch, str_from(shared), &d, err);
-    if (r == 0) {
-        r = protobuf_create(a, d->root, NULL, &common, err);
-    }
-    if (r == 0) {
-        r = protobuf_create(a, tables, common, ret, err);
-    }
-    arena_finish(&scratch);
-    return r;
+    return protobuf_create(a, tables, &protobuf_meta, ret, err);
+}
+
+const struct protobuf_message *protobuf_message_of(const struct type *t, struct str kind)
+{
+    return protobuf_find(t && t->protobuf ? t->protobuf : &protobuf_meta, kind);
+}
+
+size_t protobuf_body_begin(struct buf *b, struct str api_version, struct str kind)
+{
+    buf_add(b, MAGIC);
+    size_t type_meta = protobuf_begin(b, 1);
+    protobuf_put_bytes(b, 1, api_version);
+    protobuf_put_bytes(b, 2, kind);
+    protobuf_end(b, type_meta);
+    return protobuf_begin(b, 2);
+}
+
+void protobuf_body_end(struct buf *b, size_t begun)
+{
+    protobuf_end(b, begun);
+    protobuf_body_tail(b);
+}
+
+void protobuf_body_head(struct buf *b, struct str api_version, struct str kind, uint64_t len)
+{
+    size_t begun = protobuf_body_begin(b, api_version, kind);
+    b->len = begun - 1;
+    protobuf_put_varint(b, len);
+}
+
+void protobuf_body_tail(struct buf *b)
+{
+    protobuf_put_bytes(b, 3, STR_NULL); /* contentEncoding and contentType */
+    protobuf_put_bytes(b, 4, STR_NULL);
 }
 
 /* What the envelope says: MAGIC, then a message Unknown {typeMeta = 1 {apiVersion = 1, kind = 2},
@@ -82,19 +83,22 @@ int protobuf_read(const struct type *t, struct arena *a, struct str body, yyjson
 {
     struct envelope e = {0};
     yyjson_mut_val *obj = NULL;
-    struct protobuf *tables = t->protobuf;
     yyjson_mut_doc *d = json_doc(a);
+    if (!body.len) {
+        return err_set(err, ERR_BAD_REQUEST, "empty data");
+    }
     if (!str_starts(body, MAGIC)) {
         return err_set(err, ERR_BAD_REQUEST,
                        "provided data does not appear to be a protobuf message, expected prefix "
                        "[107 56 115 0]");
     }
-    int r = unwrap(body, &e, err);
-    if (r == 0 && !tables) {
-        r = protobuf_tables(a, NULL, &tables, err);
+    if (body.len == MAGIC.len) {
+        return err_set(err, ERR_BAD_REQUEST, "empty body");
     }
+    int r = unwrap(body, &e, err);
     if (r == 0) {
-        r = protobuf_decode(tables, e.kind, e.raw, a, d, &obj, err);
+        r = protobuf_decode(t->protobuf ? t->protobuf : &protobuf_meta, e.kind, e.raw, a, d, &obj,
+                            err);
     }
     if (r < 0) {
         return r == ERR_NOT_FOUND ? err_set(err, ERR_BAD_REQUEST,

@@ -18,5 +18,14 @@ int protobuf_tables(struct arena *a, const yyjson_mut_val *tables, struct protob
  * apiVersion and kind. A type without tables has the shared messages only. ERR_BAD_REQUEST. */
 int protobuf_read(const struct type *t, struct arena *a, struct str body, yyjson_mut_doc **ret,
                   struct err *err);
+/* The message of an object of that kind: the type's own (t may be NULL), or a shared one. NULL: it
+ * has none. */
+const struct protobuf_message *protobuf_message_of(const struct type *t, struct str kind);
+/* The envelope of a body: begin, then the message, then end with what begin gave. */
+size_t protobuf_body_begin(struct buf *b, struct str api_version, struct str kind);
+void protobuf_body_end(struct buf *b, size_t begun);
+/* The same around a message of known length: head, then len bytes, then tail. */
+void protobuf_body_head(struct buf *b, struct str api_version, struct str kind, uint64_t len);
+void protobuf_body_tail(struct buf *b);
 
 #endif

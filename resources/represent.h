@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "resources/encoding.h"
 #include "resources/type.h"
 
 enum represent_as { REPRESENT_OBJECT, REPRESENT_TABLE, REPRESENT_PARTIAL };
@@ -16,6 +17,7 @@ struct representation {
     enum represent_as as;
     enum include_object include;  /* Table only */
     bool v1beta1;                 /* meta.k8s.io/v1beta1 was asked for */
+    enum encoding encoding;       /* what list pieces and watch lines are in; no Table has another than JSON */
 };
 
 /* The stamp of a value that was brought into the version asked for (convert_stored). */

@@ -47,7 +47,7 @@ void watch_fail(struct watcher *w, struct err *err)
 {
     w->mode = WATCH_MODE_ENDED;
     if (w->encoded) {
-        queue_line(w, watch_line_error(err));
+        queue_line(w, watch_line_error(w, err));
         return;
     }
     struct watch_item *i = watch_item_create(WATCH_ERROR, STR_NULL);

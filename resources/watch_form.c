@@ -207,9 +207,13 @@ static void begin_line(struct buf *b, enum watch_event_type type)
     buf_addz(b, "\",\"object\":");
 }
 
-static struct blob *end_line(struct buf *b)
+/* The line, or the frame, of a watcher's encoding; NULL: its kind has none. */
+static struct blob *end_line(struct watcher *w, struct buf *b)
 {
     buf_addz(b, "}\n");
+    if (encoding_event(b, 0, w->r.encoding, w->type, NULL) < 0) {
+        return NULL;
+    }
     return blob_create(buf_str(b));
 }
 
@@ -241,7 +245,7 @@ static struct blob *make_line(struct watcher *w, enum watch_event_type type, con
     AUTO(buf_finish) struct buf b = {0};
     buf_reserve(&b, s->value.len + 128);
     begin_line(&b, type);
-    return add_object(&b, w, s, columns) ? NULL : end_line(&b);
+    return add_object(&b, w, s, columns) ? NULL : end_line(w, &b);
 }
 
 /* Only the first event of a Table watch has columns. */
@@ -260,7 +264,8 @@ struct blob *watch_line(struct watcher *w, enum watch_event_type type, const str
 static unsigned form_key(const struct watcher *w, enum watch_event_type type)
 {
     return (unsigned)type | (unsigned)w->r.as << 3 | (unsigned)w->r.include << 5 |
-           (unsigned)w->r.v1beta1 << 7 | (unsigned)takes_columns(w) << 8;
+           (unsigned)w->r.v1beta1 << 7 | (unsigned)takes_columns(w) << 8 |
+           (unsigned)w->r.encoding << 9;
 }
 
 static struct watch_form *find_form(struct watch_form *f, const struct watcher *w, unsigned key)
@@ -362,13 +367,13 @@ struct blob *watch_line_bookmark(struct watcher *w, int64_t rev, bool initial_en
     } else {
         add_bookmark(&b, w, rev, initial_end);
     }
-    return end_line(&b);
+    return end_line(w, &b);
 }
 
-struct blob *watch_line_error(const struct err *err)
+struct blob *watch_line_error(struct watcher *w, const struct err *err)
 {
     AUTO(buf_finish) struct buf b = {0};
     begin_line(&b, WATCH_ERROR);
     status_write(&b, err);
-    return end_line(&b);
+    return end_line(w, &b);
 }

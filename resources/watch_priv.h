@@ -206,7 +206,7 @@ struct blob *watch_entry_line(struct watcher *w, struct watch_entry *e, enum wat
 /* A line of its own. */
 struct blob *watch_line(struct watcher *w, enum watch_event_type type, const struct stored *s);
 struct blob *watch_line_bookmark(struct watcher *w, int64_t rev, bool initial_end);
-struct blob *watch_line_error(const struct err *err);
+struct blob *watch_line_error(struct watcher *w, const struct err *err);
 bool watch_in_scope(const struct watcher *w, struct str key);
 
 /* ---- watch_catch.c ---- */

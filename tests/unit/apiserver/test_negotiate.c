@@ -2,6 +2,8 @@
 /* Media types: what a client may ask for and send, in both dialects. */
 #include "apiserver/negotiate.h"
 
+#include "resources/protobuf_meta.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +15,19 @@ struct fake {
     struct http_request http;
     struct param params[1];
     struct call call;
+    struct op op;
+    struct type type;
+    struct protobuf tables;
 };
+
+/* A type that has protobuf messages, as the built-ins. */
+static void set_type(struct fake *f, bool builtin)
+{
+    f->tables = protobuf_meta;
+    f->type.protobuf = builtin ? &f->tables : NULL;
+    f->op.type = &f->type;
+    f->call.op = &f->op;
+}
 
 static void begin(struct fake *f, const char *accept, const char *content_type, const char *agent)
 {
@@ -45,10 +59,26 @@ static const struct answer_row answers[] = {
     {"application/yaml;q=0.4, application/json;q=0.5", true, NEGOTIATE_OBJECT, "application/json",
      REPRESENT_OBJECT, false},
     {"application/vnd.kubernetes.protobuf,application/json", true, NEGOTIATE_OBJECT,
+     "application/vnd.kubernetes.protobuf", REPRESENT_OBJECT, false},
+    {"application/vnd.kubernetes.protobuf,application/json", false, NEGOTIATE_LIST,
      "application/json", REPRESENT_OBJECT, false},
-    {"application/vnd.kubernetes.protobuf", true, NEGOTIATE_OBJECT, NULL, REPRESENT_OBJECT, false},
-    {"application/cbor, */*;q=0.1", false, NEGOTIATE_OBJECT, "application/json", REPRESENT_OBJECT,
+    {"application/vnd.kubernetes.protobuf;stream=watch", true, NEGOTIATE_WATCH,
+     "application/vnd.kubernetes.protobuf", REPRESENT_OBJECT, false},
+    {"application/vnd.kubernetes.protobuf", false, NEGOTIATE_OBJECT, NULL, REPRESENT_OBJECT, false},
+    {"application/vnd.kubernetes.protobuf;q=0.5,application/json", true, NEGOTIATE_OBJECT,
+     "application/json", REPRESENT_OBJECT, false},
+    {"application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", true, NEGOTIATE_LIST, NULL,
+     REPRESENT_TABLE, false},
+    {"application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json", true,
+     NEGOTIATE_LIST, "application/json", REPRESENT_OBJECT, false},
+    {"application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", false,
+     NEGOTIATE_LIST, "application/vnd.kubernetes.protobuf", REPRESENT_PARTIAL, false},
+    {"application/cbor, */*;q=0.1", false, NEGOTIATE_OBJECT, "application/cbor", REPRESENT_OBJECT,
      false},
+    {"application/cbor", true, NEGOTIATE_WATCH, "application/cbor", REPRESENT_OBJECT, false},
+    {"application/cbor;as=Table;v=v1;g=meta.k8s.io", false, NEGOTIATE_LIST, NULL, REPRESENT_TABLE,
+     false},
+    {"application/cbor-seq", false, NEGOTIATE_WATCH, NULL, REPRESENT_OBJECT, false},
     {"application/json;stream=watch", true, NEGOTIATE_WATCH, "application/json", REPRESENT_OBJECT,
      false},
     {"application/yaml", true, NEGOTIATE_WATCH, NULL, REPRESENT_OBJECT, false},
@@ -84,12 +114,14 @@ static void accept_headers(void **state)
         struct representation form;
         struct err err = {0};
         begin(&f, r->accept, NULL, NULL);
+        set_type(&f, r->builtin);
         int code = negotiate_answer(&f.call, r->builtin, r->what, &form, &err);
         if (code != (r->type ? 0 : ERR_NOT_ACCEPTABLE)) {
             fail_msg("%s: %d (%s)", r->accept, code, err_message(&err));
         }
         if (r->type) {
             assert_true(str_is(f.call.accept.type, r->type));
+            assert_int_equal(form.encoding, media_encoding(f.call.accept.type));
             assert_int_equal(form.as, r->as);
             assert_int_equal(form.v1beta1, r->v1beta1);
         }
@@ -142,7 +174,8 @@ static void body_types(void **state)
                 {"application/json", MEDIA_JSON},
                 {" Application/JSON ; charset=utf-8", MEDIA_JSON},
                 {"application/yaml", MEDIA_YAML},
-                {"application/cbor", -1},
+                {"application/cbor", MEDIA_CBOR},
+                {"application/vnd.kubernetes.protobuf", -1}, /* of no type */
                 {"application/jsonx", -1},
                 {"text/plain", -1}};
     (void)state;

@@ -332,7 +332,7 @@ static void large_and_strange(void **state)
                     buf_str(&b)),
            413, "RequestEntityTooLarge");
     expect(ask_with("DELETE", WIDGETS "/a", AUTH, buf_str(&b)), 413, "RequestEntityTooLarge");
-    expect(ask_with("POST", WIDGETS, AUTH "Content-Type: application/cbor\r\n", STR("xx")), 415,
+    expect(ask_with("POST", WIDGETS, AUTH "Content-Type: application/bson\r\n", STR("xx")), 415,
            "the body of the request was in an unknown format");
     expect(ask_with("GET", WIDGETS, AUTH "Accept: text/html\r\n", STR("")), 406,
            "only the following media types");

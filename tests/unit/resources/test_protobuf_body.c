@@ -131,10 +131,10 @@ static void test_no_envelope(void **state)
 {
     struct world *w = *state;
     const char *prefix = "does not appear to be a protobuf message, expected prefix [107 56 115 0]";
-    refused(w, w->page, STR(""), prefix);
+    refused(w, w->page, STR(""), "empty data");
     refused(w, w->page, STR("{}"), prefix);
     refused(w, w->page, STR("k8s"), prefix);
-    refused(w, w->page, STR("k8s\0"), "no kind \"\" is registered");
+    refused(w, w->page, STR("k8s\0"), "empty body");
     refused(w, w->page, STR("k8s\0\x0a"), "the envelope is broken");
     refused(w, w->page, STR("k8s\0\x08\x01"), "the envelope is broken");
     refused(w, w->page, STR("k8s\0\x0a\x02\x12\x05"), "the envelope is broken");
