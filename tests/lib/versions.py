@@ -87,7 +87,8 @@ class Asker:
             if e["type"] == "ERROR":
                 words.append("ERROR " + self.refusal(e["object"]["code"], e["object"]))
             elif e["type"] == "BOOKMARK":
-                words.append("BOOKMARK %s at %s" % (" ".join(meta.get("annotations", {})), self.version(meta["resourceVersion"])))
+                if meta.get("annotations"):  # others come as time goes
+                    words.append("BOOKMARK %s at %s" % (" ".join(meta["annotations"]), self.version(meta["resourceVersion"])))
             else:
                 words.append(e["type"] + " " + meta["name"])
         return ", ".join(words)
