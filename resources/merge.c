@@ -280,6 +280,7 @@ int merge_apply(const struct merge *m, const yyjson_mut_val *live, const yyjson_
     if (w) {
         last = *w;
         fresh.time = w->time;
+        fresh.tag = w->tag;
         *w = fresh;
     } else {
         w = ownership_add(&now, a, &fresh);

@@ -11,7 +11,8 @@
  * or `.spec.n: expected numeric (int or float), got string`, several joined as it joins them. duplicates: they are allowed. */
 int typed_check(const struct schema_node *n, const yyjson_mut_val *obj, bool duplicates, struct arena *a, struct err *err);
 
-/* Every field of obj: leaves, atomic values, items of sets and maps (the item itself and what is in it), empty maps and lists. */
+/* Every field of obj: leaves, atomic values, items of sets and maps (the item itself and what is in it), empty maps. Names and
+ * strings stay in obj's tree, here and in what typed_compare gives; of the schema nothing is kept. */
 int typed_fields(const struct schema_node *n, const yyjson_mut_val *obj, struct arena *a, struct fieldset **ret, struct err *err);
 
 /* What differs, old NULL: everything is added. Equal sub-trees cost one comparison and no memory. */

@@ -15,7 +15,7 @@ static int compare_names(const void *a, const void *b)
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-static const yyjson_mut_val *default_of(struct type items, struct str name)
+static const yyjson_mut_val *default_of(struct type items, struct str name, struct arena *a)
 {
     struct atom at;
     bool field;
@@ -25,7 +25,7 @@ static const yyjson_mut_val *default_of(struct type items, struct str name)
     }
     struct type t = atom_field(&at, name, &field);
     const yyjson_mut_val *v = field ? schema_default_of(t.node) : NULL;
-    return json_is_null(v) ? NULL : v;
+    return v && !json_is_null(v) ? json_copy(json_doc(a), v) : NULL;
 }
 
 void identity_init(struct identity *id, const struct atom *list, struct arena *a)
@@ -40,10 +40,12 @@ void identity_init(struct identity *id, const struct atom *list, struct arena *a
     }
     struct str *names = arena_alloc(a, n * sizeof(*names));
     const yyjson_mut_val **defaults = arena_alloc(a, n * sizeof(*defaults));
-    memcpy(names, id->given, n * sizeof(*names));
+    for (size_t i = 0; i < n; i++) {
+        names[i] = arena_str(a, id->given[i]); /* elements may outlive the schema */
+    }
     qsort(names, n, sizeof(*names), compare_names);
     for (size_t i = 0; i < n; i++) {
-        defaults[i] = default_of(atom_items(list), names[i]);
+        defaults[i] = default_of(atom_items(list), names[i], a);
     }
     id->keyed = true;
     id->n = n;
