@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "services/authority/authority.h"
+#include "services/conversion/conversion.h"
 #include "services/wire.gen.h"
 
 #define DRAIN_MS 10000
@@ -120,6 +121,7 @@ static int run(const struct config *c, struct wire *w, const sigset_t *set, stru
     if (r == 0) {
         wait_for_end(s, set);
     }
+    conversion_stop_in(w->conversion, DRAIN_MS - DRAIN_MS / 4);
     server_stop(s, DRAIN_MS);
     supervisor_stop(sup);
     server_destroy(s);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/cleanup.h"
 #include "services/conversion/conversion_priv.h"
 #include "services/wire.gen.h"
 
@@ -34,6 +35,13 @@ static bool is_mixed(const yyjson_mut_val *definition, const struct type *t)
         }
     }
     return false;
+}
+
+void conversion_note_stored(const yyjson_mut_val *definition, const struct type *t)
+{
+    if (t->converter) {
+        atomic_store(&t->converter->mixed, is_mixed(definition, t));
+    }
 }
 
 int conversion_attach(struct conversion *c, const yyjson_mut_val *definition, struct type *t,
@@ -67,22 +75,44 @@ int conversion_provide(const struct conversion_deps *d, struct conversion **ret,
     return 0;
 }
 
-/* Ends the calls under way: who waits for them is told so. */
-void conversion_release(struct conversion *c)
+/* Ends the calls under way, and no new ones begin: who waits for them is told so. */
+static void close_calls(struct conversion *c)
 {
-    if (!c) {
-        return;
-    }
     pthread_mutex_lock(&c->lock);
     c->closed = true;
     for (struct conversion_call *k = c->calls; k; k = k->next) {
         httpc_cancel(c->http, k->id);
     }
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void close_later(void *arg)
+{
+    close_calls(arg);
+}
+
+void conversion_stop_in(struct conversion *c, int64_t ms)
+{
+    pthread_mutex_lock(&c->lock);
+    if (c->http) {
+        httpc_later(c->http, ms, close_later, c);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* The engine is still there (the manifest requires it for this), for it waits for every operation.
+ */
+void conversion_release(struct conversion *c)
+{
+    if (!c) {
+        return;
+    }
+    close_calls(c);
+    pthread_mutex_lock(&c->lock);
     while (c->calls) {
         pthread_cond_wait(&c->idle, &c->lock);
     }
-    struct httpc *http = c->http;
-    c->http = NULL;
+    struct httpc *http = take(&c->http);
     pthread_mutex_unlock(&c->lock);
     httpc_destroy(http);
     conversion_unref(c);

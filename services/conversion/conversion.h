@@ -21,9 +21,16 @@ struct conversion;
  * versions. ERR_INVALID: the rules do not compile; ERR_UNAVAILABLE: no client to call webhooks with is to be had. */
 int conversion_attach(struct conversion *c, const yyjson_mut_val *definition, struct type *t, struct err *err);
 
+/* Takes note of the definition's status.storedVersions, which says whether stored objects of the type need converting. */
+void conversion_note_stored(const yyjson_mut_val *definition, const struct type *t);
+
 /* Checks the rules of a definition: that they compile, and that for each pair of versions what is converted there and back is what it
  * was, tried on samples made from the schemas. Adds causes at metadata.annotations[coracle.dev/conversion]; what the rules call
  * lossy becomes a warning. */
 void conversion_check(const yyjson_mut_val *definition, struct causes *c, struct warnings *w);
+
+/* Ends the calls that are under way in so many milliseconds: of a server that is stopping, whose requests would otherwise wait longer for
+ * a webhook. */
+void conversion_stop_in(struct conversion *c, int64_t ms);
 
 #endif

@@ -108,6 +108,18 @@ static void removed(struct definitions *s, const yyjson_mut_val *old)
     arena_finish(&a);
 }
 
+/* What may be stored follows the status, which is no reason to compile anew. */
+static void note_stored(struct definitions *s, const struct definition *f,
+                        const yyjson_mut_val *obj)
+{
+    struct registry_snapshot *types = registry_ref(s->registry);
+    const struct type *t = registry_find(types, f->group, json_get_str(f->requested, "plural"));
+    if (t && str_eq(t->uid, json_str(json_path(obj, "metadata", "uid", NULL)))) {
+        conversion_note_stored(obj, t);
+    }
+    registry_snapshot_unref(types);
+}
+
 /* Whether the type that is served would not be the one that the object makes. */
 static bool stale(const struct definition *was, const yyjson_mut_val *obj)
 {
@@ -130,6 +142,8 @@ static void changed(struct definitions *s, const yyjson_mut_val *obj, int64_t re
     definition_settle(s, f);
     if (may_serve(f) && (renew || f->renamed)) {
         serve(s, f, obj);
+    } else if (f->served) {
+        note_stored(s, f, obj);
     }
     if (!definition_status_right(f, obj)) {
         mark_due(s, f);

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(HERE))
 from lib import etcd
 from lib.server import Server, store_flags
 
-FEATURES = "open,tokens,controllers"  # what the server offers now; others' cases are skipped by the replayer
+FEATURES = "open,tokens,controllers,webhook"  # what the server offers now; others' cases are skipped by the replayer
 
 
 def pending():

@@ -1,0 +1,449 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conversion by webhook: what it may answer and what it may not, batches, other types undisturbed by a slow one, watches and lists
+in another version, a changed storage version; a webhook on loopback that does what each test says."""
+import base64, http.server, json, os, ssl, subprocess, tempfile, threading, time, unittest
+
+from support import LIMITS, PRESET, Kept
+
+GROUP = "conv.example.com"
+
+
+def certificate(folder):
+    """A key and a certificate for 127.0.0.1, made for this run."""
+    pem = os.path.join(folder, "hook.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=hook", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", pem + ".key", "-out", pem],
+                   check=True, capture_output=True)
+    return pem, pem + ".key"
+
+
+class Hook:
+    """A conversion webhook: spec.hostPort in v1 is spec.address in v2. `behave` replaces what it does."""
+
+    def __init__(self, folder):
+        cert, key = certificate(folder)
+        self.ca = base64.b64encode(open(cert, "rb").read()).decode()
+        self.reviews, self.behave, self.delay, outer = [], None, 0, self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                try:
+                    review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                    outer.reviews.append(review)
+                    time.sleep(outer.delay)
+                    if outer.behave and outer.behave(self, review):
+                        return
+                    self.send(outer.converted(review))
+                except OSError:
+                    self.close_connection = True
+
+            def send(self, answer, code=200):
+                body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(code)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            log_message = lambda *args: None
+
+        class Listener(http.server.ThreadingHTTPServer):
+            daemon_threads, handle_error, request_queue_size = True, lambda *args: None, 128
+
+        self.server = Listener(("127.0.0.1", 0), Handler)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(cert, key)
+        self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = "https://127.0.0.1:%d/convert" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @staticmethod
+    def converted(review, change=lambda o: o):
+        want = review["request"]["desiredAPIVersion"]
+        old, new = ("hostPort", "address") if want.endswith("v2") else ("address", "hostPort")
+        done = []
+        for o in review["request"]["objects"]:
+            o = json.loads(json.dumps(o))
+            o["apiVersion"] = want
+            if old in o.get("spec", {}):
+                o["spec"][new] = o["spec"].pop(old)
+            done.append(change(o))
+        return {"apiVersion": review["apiVersion"], "kind": "ConversionReview",
+                "response": {"uid": review["request"]["uid"], "convertedObjects": done, "result": {"status": "Success"}}}
+
+
+def definition(plural, hook, storage="v1", reviews=("v1",), client=None):
+    kind = plural.capitalize()
+    names = {"v1": "hostPort", "v2": "address"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": plural + "." + GROUP},
+        "spec": {
+            "group": GROUP, "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
+            "versions": [{
+                "name": v, "served": True, "storage": v == storage,
+                "selectableFields": [{"jsonPath": ".spec." + field}],
+                "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                    "spec": {"type": "object", "properties": {field: {"type": "string"}, "n": {"type": "integer"}}},
+                    "status": {"type": "object", "properties": {"seen": {"type": "string"}}}}}},
+            } for v, field in names.items()],
+            "conversion": {"strategy": "Webhook", "webhook": {
+                "conversionReviewVersions": list(reviews),
+                "clientConfig": client or {"url": hook.url, "caBundle": hook.ca}}},
+        }}
+
+
+class Conversion(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.hook = Hook(cls.folder.name)
+        cls.server = Kept(preset=PRESET).start()
+        cls.count = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        try:
+            code, text = cls.server.stop(), cls.server.stderr()
+            assert code == 0 and "Sanitizer" not in text, text[-6000:]
+        finally:
+            cls.hook.server.shutdown()
+            cls.folder.cleanup()
+
+    def setUp(self):
+        self.hook.behave, self.hook.delay = None, 0
+        Conversion.count += 1
+        self.plural = "w%ds" % self.count
+
+    def make(self, **kw):
+        status, _, body = self.server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+                                              definition(self.plural, self.hook, **kw))
+        self.assertEqual(status, 201, body)
+        del self.hook.reviews[:]
+
+    def path(self, version, name="", plural=None, query=""):
+        return "/apis/%s/%s/namespaces/default/%s%s%s" % (GROUP, version, plural or self.plural, "/" + name if name else "", query)
+
+    def obj(self, version, name, value, **spec):
+        return {"apiVersion": GROUP + "/" + version, "kind": self.plural.capitalize(), "metadata": {"name": name},
+                "spec": dict(spec, **{"hostPort" if version == "v1" else "address": value})}
+
+    def do(self, want, method, path, body=None, headers=None):
+        status, _, answer = self.server.request(method, path, body, headers)
+        self.assertEqual(status, want, answer)
+        return answer
+
+    def add(self, version, name, value, want=201, **spec):
+        return self.do(want, "POST", self.path(version), self.obj(version, name, value, **spec))
+
+    def test_all_verbs(self):
+        self.make()
+        self.assertEqual(self.add("v2", "a", "h:1", n=1)["spec"], {"address": "h:1", "n": 1})
+        self.assertEqual(self.do(200, "GET", self.path("v1", "a"))["spec"], {"hostPort": "h:1", "n": 1})
+        got = self.do(200, "PATCH", self.path("v2", "a"), {"spec": {"address": "h:2"}},
+                      {"Content-Type": "application/merge-patch+json"})
+        self.assertEqual(got["spec"], {"address": "h:2", "n": 1})
+        got["spec"]["address"] = "h:3"
+        got = self.do(200, "PUT", self.path("v2", "a"), got)
+        self.assertEqual((got["spec"]["address"], got["metadata"]["generation"]), ("h:3", 3))
+        got["status"] = {"seen": "yes"}
+        got = self.do(200, "PUT", self.path("v2", "a/status"), got)
+        self.assertEqual((got["status"], got["metadata"]["generation"]), ({"seen": "yes"}, 3))
+        self.assertEqual(self.do(200, "GET", self.path("v1", "a"))["spec"]["hostPort"], "h:3")
+        dry = self.do(201, "POST", self.path("v2", query="?dryRun=All"), self.obj("v2", "b", "x"))
+        self.assertEqual(dry["spec"], {"address": "x"})
+        self.do(200, "DELETE", self.path("v2", "a"))
+        self.do(404, "GET", self.path("v2", "a"))
+
+    def test_storage_version_needs_no_webhook(self):
+        self.make()
+        self.hook.behave = lambda h, r: h.send(b"{}", 500) or True
+        self.add("v1", "a", "h")
+        self.do(200, "GET", self.path("v1", "a"))
+        self.do(200, "GET", self.path("v1"))
+        self.do(200, "PATCH", self.path("v1", "a"), {"spec": {"n": 2}}, {"Content-Type": "application/merge-patch+json"})
+        self.do(200, "DELETE", self.path("v1", "a"))
+        self.assertEqual(self.hook.reviews, [])
+
+    def test_a_page_is_one_review(self):
+        self.make()
+        for i in range(30):
+            self.add("v1", "o%02d" % i, "h:%d" % i)
+        del self.hook.reviews[:]
+        items = self.do(200, "GET", self.path("v2"))["items"]
+        self.assertEqual([o["spec"]["address"] for o in items], ["h:%d" % i for i in range(30)])
+        self.assertEqual([len(r["request"]["objects"]) for r in self.hook.reviews], [30])
+        seen, token = [], ""
+        while True:
+            page = self.do(200, "GET", self.path("v2", query="?limit=7" + token))
+            self.assertLessEqual(len(page["items"]), 7)
+            seen += [o["spec"]["address"] for o in page["items"]]
+            if not page["metadata"].get("continue"):
+                break
+            token = "&continue=" + page["metadata"]["continue"]
+        self.assertEqual(seen, ["h:%d" % i for i in range(30)])
+        some = self.do(200, "GET", self.path("v2", query="?fieldSelector=spec.address%3Dh%3A7"))["items"]
+        self.assertEqual([o["metadata"]["name"] for o in some], ["o07"])
+        table = self.do(200, "GET", self.path("v2"), headers={"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"})
+        self.assertEqual(len(table["rows"]), 30)
+
+    def test_v1beta1_reviews(self):
+        self.make(reviews=("v1beta1", "v1"))
+        self.add("v1", "a", "h")
+
+        def answer(handler, review):
+            got = Hook.converted(review)
+            got["response"]["uid"] = "another"  # not looked at in v1beta1
+            return handler.send(got) or True
+        self.hook.behave = answer
+        self.assertEqual(self.do(200, "GET", self.path("v2", "a"))["spec"], {"address": "h"})
+        self.assertEqual(self.hook.reviews[-1]["apiVersion"], "apiextensions.k8s.io/v1beta1")
+
+    def test_wrong_answers(self):
+        self.make()
+        self.add("v1", "a", "h")
+        self.add("v1", "b", "h")
+        gvk = "conversion webhook for %s/v1, Kind=%s" % (GROUP, self.plural.capitalize())
+
+        def by_change(change):
+            return lambda h, r: h.send(Hook.converted(r, change)) or True
+
+        def by_answer(change):
+            def answer(h, r):
+                got = Hook.converted(r)
+                change(got)
+                return h.send(got) or True
+            return answer
+
+        def put(o, *path):
+            *way, key, value = path
+            at = o
+            for k in way:
+                at = at.setdefault(k, {})
+            at[key] = value
+            return o
+        cases = [
+            (by_answer(lambda g: g["response"].update(uid="x")), " failed: expected response.uid="),
+            (by_answer(lambda g: g["response"]["convertedObjects"].clear()), " returned 0 objects, expected 1"),
+            (by_answer(lambda g: g["response"]["convertedObjects"].append({})), " returned 2 objects, expected 1"),
+            (by_answer(lambda g: g.pop("response")), " failed: no response provided"),
+            (by_answer(lambda g: g.update(kind="Pod")), " failed: no kind \"Pod\" is registered"),
+            (by_answer(lambda g: g.update(apiVersion="apiextensions.k8s.io/v1beta1")), " failed: expected webhook response of"),
+            (by_answer(lambda g: g["response"].update(result={"status": "Failure"})), "response.result.status was 'Failure', not 'Success'"),
+            (by_change(lambda o: put(o, "metadata", "name", "z")), " returned invalid object: must have the same name: a != z"),
+            (by_change(lambda o: put(o, "metadata", "namespace", "z")), "must have the same namespace: default != z"),
+            (by_change(lambda o: put(o, "metadata", "uid", "z")), "must have the same UID: "),
+            (by_change(lambda o: put(o, "kind", "Other")), "invalid kind (expected"),
+            (by_change(lambda o: put(o, "apiVersion", GROUP + "/v1")), "invalid groupVersion (expected %s/v2, received %s/v1)" % (GROUP, GROUP)),
+            (by_change(lambda o: put(o, "metadata", "labels", {"a": 1})), "metadata.labels[a] must be a string, but is int64 in converted object"),
+            (by_change(lambda o: put(o, "metadata", "labels", {"a": "b c"})), "returned invalid metadata: metadata.labels: Invalid value: \"b c\""),
+            (by_change(lambda o: put(o, "metadata", "annotations", [])), "invalid metadata.annotations of type []interface {} in converted object"),
+            (by_change(lambda o: 7), "Object 'Kind' is missing in '7'"),
+            (by_change(lambda o: put(o, "metadata", None)), "must have the same name: a != "),
+            (lambda h, r: h.send(b"not json") or True, " failed: "),
+            (lambda h, r: h.send(b"") or True, " failed: "),
+            (lambda h, r: h.send(b"[" * 100000) or True, " failed: "),
+            (lambda h, r: h.send(b"{}", 404) or True, " failed: the server could not find the requested resource"),
+            (lambda h, r: h.send(b"{}", 500) or True, " failed: an error on the server (\"unknown\") has prevented the request from succeeding"),
+        ]
+        for behave, text in cases:
+            self.hook.behave = behave
+            got = self.do(500, "GET", self.path("v2", "a"))
+            self.assertIn(gvk if "Kind' is" not in text else "", got["message"])
+            self.assertIn(text, got["message"])
+            self.assertEqual(got["reason"], "InternalError")
+        self.hook.behave = by_answer(lambda g: g["response"]["convertedObjects"][1].update(kind="Other"))
+        got = self.do(500, "GET", self.path("v2"))
+        self.assertEqual(got["reason"], "StorageReadError")
+        self.assertIn("returned invalid converted object at index 1: invalid kind", got["message"])
+        self.assertEqual(len(got["details"]["causes"]), 2)
+        self.hook.behave = None
+        self.do(200, "GET", self.path("v2", "a"))
+
+    def test_metadata_stays(self):
+        self.make()
+        first = self.add("v1", "a", "h")
+
+        def change(o):
+            o["metadata"] = {"name": "a", "namespace": "default", "uid": o["metadata"]["uid"], "labels": {"l": "x"},
+                             "finalizers": ["no.example.com/no"], "generation": 99}
+            return o
+        self.hook.behave = lambda h, r: h.send(Hook.converted(r, change)) or True
+        got = self.do(200, "GET", self.path("v2", "a"))["metadata"]
+        self.assertEqual(got.pop("labels"), {"l": "x"})
+        self.assertEqual(got, first["metadata"])
+
+    def test_breaks_off_and_floods(self):
+        self.make()
+        self.add("v1", "a", "h")
+
+        def cut(handler, review):
+            handler.connection.close()
+            return True
+
+        def flood(handler, review):
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(100 << 20))
+            handler.end_headers()
+            try:
+                for _ in range(100):
+                    handler.wfile.write(b"x" * (1 << 20))
+            except OSError:
+                pass
+            handler.close_connection = True
+            return True
+
+        def short(handler, review):
+            handler.send_response(200)
+            handler.send_header("Content-Length", "1000")
+            handler.end_headers()
+            handler.wfile.write(b"{")
+            handler.wfile.flush()
+            handler.connection.close()
+            return True
+        for behave, text in ((cut, "Post \"%s?timeout=30s\": " % self.hook.url), (flood, "the answer is larger than"), (short, "EOF")):
+            self.hook.behave = behave
+            got = self.do(500, "GET", self.path("v2", "a"))
+            self.assertIn(text, got["message"])
+        self.hook.behave = None
+        self.do(200, "GET", self.path("v2", "a"))
+
+    def test_nobody_there(self):
+        cases = [({"url": "https://127.0.0.1:1/x"}, "Post \"https://127.0.0.1:1/x?timeout=30s\": dial tcp 127.0.0.1:1: connect: connection refused"),
+                 ({"url": self.hook.url}, "tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+                 ({"service": {"name": "svc", "namespace": "ns", "path": "/p"}}, "Post \"https://svc.ns.svc:443/p?timeout=30s\": dial tcp: lookup svc.ns.svc")]
+        for i, (client, text) in enumerate(cases):
+            self.plural = "gone%d%ds" % (self.count, i)
+            self.make(client=client)
+            self.add("v1", "a", "h")
+            got = self.do(500, "GET", self.path("v2", "a"))
+            self.assertIn(text, got["message"])
+            got = self.add("v2", "b", "h", want=500)
+            self.assertIn(text, got["message"])
+            self.assertNotIn("reason", got)
+            self.do(404, "GET", self.path("v1", "b"))
+
+    def test_watch_in_another_version(self):
+        self.make()
+        self.add("v1", "a", "h:1")
+        conn = self.server.connection()
+        conn.request("GET", self.path("v2", query="?watch=1&resourceVersion=0"), headers={"Authorization": "Bearer admintoken"})
+        answer = conn.getresponse()
+        event = json.loads(answer.readline())
+        self.assertEqual((event["type"], event["object"]["spec"]), ("ADDED", {"address": "h:1"}))
+        for i in range(20):
+            self.do(200, "PATCH", self.path("v1", "a"), {"spec": {"hostPort": "n:%d" % i}},
+                    {"Content-Type": "application/merge-patch+json"})
+        self.do(200, "DELETE", self.path("v1", "a"))
+        seen = [json.loads(answer.readline()) for _ in range(21)]
+        self.assertEqual([e["object"]["spec"]["address"] for e in seen], ["n:%d" % i for i in range(20)] + ["n:19"])
+        self.assertEqual([e["type"] for e in seen], ["MODIFIED"] * 20 + ["DELETED"])
+        versions = [int(e["object"]["metadata"]["resourceVersion"]) for e in seen]
+        self.assertEqual(versions, sorted(versions))
+        self.hook.behave = lambda h, r: h.send(b"{}", 500) or True
+        self.add("v1", "b", "h")
+        event = json.loads(answer.readline())
+        self.assertEqual((event["type"], event["object"]["code"]), ("ERROR", 500))
+        self.assertEqual(answer.readline(), b"")
+        conn.close()
+
+    def test_slow_webhook_disturbs_nobody(self):
+        self.make()
+        slow = self.plural
+        self.add("v1", "a", "h")
+        self.hook.delay = 8
+        ends = []
+
+        def ask():
+            conn = self.server.connection(60)
+            began = time.monotonic()
+            status = self.server.request("GET", self.path("v2", "a", slow), conn=conn)[0]
+            ends.append((status, time.monotonic() - began))
+            conn.close()
+        threads = [threading.Thread(target=ask) for _ in range(3 * LIMITS["LIMIT_CONVERSION_THREADS_TYPE"])]
+        for t in threads:
+            t.start()
+        time.sleep(1)
+        began, slowest = time.monotonic(), 0
+        maps = "/api/v1/namespaces/default/configmaps"
+        for i in range(60):
+            one = time.monotonic()
+            self.do(201, "POST", maps, {"metadata": {"name": "%s-%d" % (slow, i)}, "data": {"a": "b"}})
+            self.do(200, "GET", maps + "/%s-%d" % (slow, i))
+            self.do(200, "PATCH", maps + "/%s-%d" % (slow, i), {"data": {"a": "c"}}, {"Content-Type": "application/merge-patch+json"})
+            self.do(200, "GET", maps + "?labelSelector=a%3Db")
+            self.do(200, "GET", self.path("v1", "a", slow))
+            slowest = max(slowest, time.monotonic() - one)
+        self.assertLess(time.monotonic() - began, 6, "others wait for the webhook")
+        self.assertLess(slowest, 2)
+        for t in threads:
+            t.join()
+        self.assertEqual([s for s, _ in ends], [200] * len(threads))
+
+    def test_storage_version_changes(self):
+        self.make()
+        self.add("v1", "a", "h:1")
+        name = self.plural + "." + GROUP
+        crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
+        crd = self.do(200, "GET", crds + name)
+        self.assertEqual(crd["status"]["storedVersions"], ["v1"])
+        crd["spec"] = definition(self.plural, self.hook, storage="v2")["spec"]
+        crd = self.do(200, "PUT", crds + name, crd)
+        self.assertEqual(crd["status"]["storedVersions"], ["v1", "v2"])
+        self.add("v2", "b", "h:2")
+        del self.hook.reviews[:]
+        self.assertEqual([o["spec"] for o in self.do(200, "GET", self.path("v2"))["items"]], [{"address": "h:1"}, {"address": "h:2"}])
+        self.assertEqual([len(r["request"]["objects"]) for r in self.hook.reviews], [1])
+        self.assertEqual(self.do(200, "GET", self.path("v2", "a"))["spec"], {"address": "h:1"})
+        self.do(200, "PATCH", self.path("v2", "a"), {"spec": {"n": 5}}, {"Content-Type": "application/merge-patch+json"})
+        del self.hook.reviews[:]
+        self.do(200, "GET", self.path("v2", "a"))
+        self.assertEqual(self.hook.reviews, [])
+        gone = json.loads(json.dumps(crd))
+        gone["spec"]["versions"] = [v for v in gone["spec"]["versions"] if v["name"] == "v2"]
+        gone["spec"]["conversion"] = {"strategy": "None"}
+        gone["metadata"].pop("resourceVersion")
+        gone["metadata"]["resourceVersion"] = self.do(200, "GET", crds + name)["metadata"]["resourceVersion"]
+        got = self.do(422, "PUT", crds + name, gone)
+        self.assertIn("status.storedVersions[0]: Invalid value: \"v1\": missing from spec.versions", got["message"])
+        now = self.do(200, "GET", crds + name)
+        now["status"]["storedVersions"] = ["v2"]
+        now = self.do(200, "PUT", crds + name + "/status", now)
+        self.assertEqual(now["status"]["storedVersions"], ["v2"])
+        gone["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"]
+        self.do(200, "PUT", crds + name, gone)
+        self.assertEqual(self.do(200, "GET", self.path("v2", "b"))["spec"], {"address": "h:2"})
+
+    def test_metrics(self):
+        self.make()
+        self.add("v2", "a", "h")
+        text = self.server.request("GET", "/metrics", headers={"Accept": "text/plain"})[2]
+        text = text if isinstance(text, str) else text.decode()
+        self.assertIn('apiserver_conversion_webhook_request_total{result="success",failure_type=""}', text)
+        self.assertIn('apiserver_crd_conversion_webhook_duration_seconds_count{crd_name="%s.%s"' % (self.plural, GROUP), text)
+
+    def test_stops_while_a_webhook_is_slow(self):
+        server = Kept(preset=PRESET).start()
+        try:
+            server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition(self.plural, self.hook))
+            server.request("POST", self.path("v1"), self.obj("v1", "a", "h"))
+            self.hook.delay = 25
+            t = threading.Thread(target=lambda: self.quiet(server))
+            t.start()
+            time.sleep(1)
+            began = time.monotonic()
+            self.assertEqual(server.stop(), 0)
+            self.assertLess(time.monotonic() - began, 20)
+            t.join()
+        finally:
+            server.stop()
+
+    def quiet(self, server):
+        try:
+            server.request("GET", self.path("v2", "a"))
+        except Exception:
+            pass
+
+
+if __name__ == "__main__":
+    unittest.main()
