@@ -89,7 +89,8 @@ static bool builtin_path(const struct call *c, const struct rest *r)
     if (p->legacy_watch) {
         return !p->subresource.len && r->type->verbs & VERB_BIT(VERB_WATCH);
     }
-    /* "//status": a subresource of nothing must not be served as the collection, under a right to the subresource */
+    /* "//status": a subresource of nothing must not be served as the collection, under a right to
+     * the subresource */
     return !p->subresource.len || (p->name.len && has_subresource(r, p->subresource));
 }
 
@@ -336,6 +337,16 @@ static void on_done(struct op *op, void *arg)
     call_resume(arg, rest_answer);
 }
 
+static void start_get(struct call *c)
+{
+    struct op *op = c->op;
+    if (engine_prefers_pool(op, 0)) {
+        engine_start_on_pool(op->engine, op);
+    } else {
+        engine_start(op->engine, op);
+    }
+}
+
 void rest_get(struct call *c)
 {
     struct rest *r = c->priv;
@@ -348,9 +359,5 @@ void rest_get(struct call *c)
     op->list.resource_version = call_param(c, "resourceVersion");
     op->done = on_done;
     op->done_arg = c;
-    if (engine_prefers_pool(op, 0)) {
-        engine_start_on_pool(op->engine, op);
-    } else {
-        engine_start(op->engine, op);
-    }
+    rest_when_synced(c, start_get);
 }

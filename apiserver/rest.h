@@ -28,6 +28,9 @@ void rest_list(struct call *c);
 void rest_watch(struct call *c);
 void rest_write(struct call *c); /* create, update, patch, delete, deletecollection */
 
+/* Calls next once c->op's read sees all that it must (engine_wants_sync): mostly at once; or answers
+ * the call. */
+void rest_when_synced(struct call *c, void (*next)(struct call *c));
 /* Answers with the outcome of c->op. */
 void rest_answer(struct call *c);
 /* Answers with JSON in the form that was asked for; takes json over. */

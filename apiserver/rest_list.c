@@ -259,15 +259,12 @@ static void start(struct call *c, struct listing *l)
     }
 }
 
-void rest_list(struct call *c)
+static void open_list(struct call *c)
 {
     struct rest *r = c->priv;
     struct listing *l = ARENA_NEW(&c->arena, struct listing);
     struct err err = {0};
-    int code = negotiate_answer(c, !r->type->custom, NEGOTIATE_LIST, &r->form, &err);
-    code = code < 0 ? code : options_list(c, c->op, false, STR(""), &err);
-    code = code < 0 ? code : list_open(c->op->engine, c->op, &r->form, &l->list, &err);
-    if (code < 0) {
+    if (list_open(c->op->engine, c->op, &r->form, &l->list, &err) < 0) {
         call_answer_err(c, &err);
         return;
     }
@@ -281,4 +278,17 @@ void rest_list(struct call *c)
         return;
     }
     start(c, l);
+}
+
+void rest_list(struct call *c)
+{
+    struct rest *r = c->priv;
+    struct err err = {0};
+    int code = negotiate_answer(c, !r->type->custom, NEGOTIATE_LIST, &r->form, &err);
+    code = code < 0 ? code : options_list(c, c->op, false, STR(""), &err);
+    if (code < 0) {
+        call_answer_err(c, &err);
+    } else {
+        rest_when_synced(c, open_list);
+    }
 }

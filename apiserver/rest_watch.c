@@ -445,15 +445,21 @@ void loop_watches_finish(struct loop_state *l)
 
 /* ---- start ---- */
 
+static bool is_websocket(const struct call *c)
+{
+    return c->http->websocket && str_is(c->http->method, "GET");
+}
+
 /* Whether a WebSocket's handshake can be answered; otherwise the call is, with what the reference
  * says. */
-static bool check_handshake(struct call *c, struct str *ret_protocol)
+static bool check_handshake(struct call *c)
 {
     static const struct http_header version[] = {{{"sec-websocket-version", 21}, {"13", 2}}};
     AUTO(err_finish) struct err err = {0};
+    struct str protocol;
     struct buf b = {0};
     const char *why = http_websocket_check(c->http);
-    if (!why && websocket_protocol(c->http, ret_protocol, &err) == 0) {
+    if (!why && websocket_protocol(c->http, &protocol, &err) == 0) {
         return true;
     }
     buf_addz(&b, why ? why : err_message(&err));
@@ -461,24 +467,15 @@ static bool check_handshake(struct call *c, struct str *ret_protocol)
     return false;
 }
 
-void rest_watch(struct call *c)
+static void open_watch(struct call *c)
 {
     struct str protocol = STR_NULL;
-    bool websocket = c->http->websocket && str_is(c->http->method, "GET");
-    if (websocket && !check_handshake(c, &protocol)) {
-        return;
-    }
+    bool websocket = is_websocket(c);
     struct rest *r = c->priv;
     struct loop_watches *s = &c->loop->watches;
     struct rest_watch *w = ARENA_NEW(&c->arena, struct rest_watch);
     struct err err = {0};
-    struct str name = c->route.legacy_watch ? c->route.name : STR("");
-    c->op->name = STR("");
-    int code = negotiate_answer(c, !r->type->custom, NEGOTIATE_WATCH, &r->form, &err);
-    code = code < 0 ? code : options_list(c, c->op, true, name, &err);
-    if (code == 0 && s->stopping) {
-        code = err_set(&err, ERR_CLOSED, "the server is shutting down");
-    }
+    int code = s->stopping ? err_set(&err, ERR_CLOSED, "the server is shutting down") : 0;
     code = code < 0 ? code : watch_open(s->group, c->op, &r->form, w, &w->watcher, &err);
     if (code < 0) {
         call_answer_err(c, &err);
@@ -509,6 +506,7 @@ void rest_watch(struct call *c)
     http_on_gone(c->http, on_gone, w);
     if (websocket) {
         c->status = 101;
+        websocket_protocol(c->http, &protocol, NULL);
         struct http_messages messages = {.binary = r->form.encoding != ENCODING_JSON,
                                          .skip = encoding_frame_head(r->form.encoding)};
         http_websocket_begin(c->http, protocol, messages, on_ready, w);
@@ -518,4 +516,22 @@ void rest_watch(struct call *c)
     struct http_header *h = call_headers(c, type, NULL, 0, &n);
     c->status = 200;
     http_stream_begin(c->http, 200, h, n, on_ready, w);
+}
+
+void rest_watch(struct call *c)
+{
+    if (is_websocket(c) && !check_handshake(c)) {
+        return;
+    }
+    struct rest *r = c->priv;
+    struct err err = {0};
+    struct str name = c->route.legacy_watch ? c->route.name : STR("");
+    c->op->name = STR("");
+    int code = negotiate_answer(c, !r->type->custom, NEGOTIATE_WATCH, &r->form, &err);
+    code = code < 0 ? code : options_list(c, c->op, true, name, &err);
+    if (code < 0) {
+        call_answer_err(c, &err);
+    } else {
+        rest_when_synced(c, open_watch);
+    }
 }

@@ -18,6 +18,7 @@ struct collection {
     struct op *op; /* the engine's reference, until finish */
     pthread_mutex_t lock;
     struct pool_task task;
+    struct engine_waiter waiter;
     struct victim *first, **last;
     size_t in_flight;
     bool starting;  /* somebody is in start_some */
@@ -146,15 +147,10 @@ static void start_some(struct collection *c)
     }
 }
 
-void collection_start(struct op *op)
+static void find_victims(struct collection *c)
 {
-    struct collection *c = ARENA_NEW(&op->arena, struct collection);
+    struct op *op = c->op;
     int64_t rev = 0;
-    c->op = op;
-    c->last = &c->first;
-    pthread_mutex_init(&c->lock, NULL);
-    c->doc = json_doc(&op->arena);
-    c->items = yyjson_mut_arr(c->doc);
     struct err err = {0};
     int rc = list_visit(op->engine, op, add_victim, c, &rev, &err);
     if (rc) {
@@ -167,4 +163,40 @@ void collection_start(struct op *op)
     }
     set_answer(c, rev);
     start_some(c);
+}
+
+static void find_on_pool(struct pool_task *t)
+{
+    find_victims((struct collection *)((char *)t - offsetof(struct collection, task)));
+}
+
+static void synced(struct engine_waiter *w, int code, struct err *err)
+{
+    struct collection *c = (struct collection *)((char *)w - offsetof(struct collection, waiter));
+    if (code) {
+        err_move(&c->err, err);
+    } else {
+        c->task.run = find_on_pool;
+        if (pool_submit(c->op->engine->pool, &c->task, true)) {
+            return;
+        }
+        err_set(&c->err, ERR_CLOSED, "the server is shutting down");
+    }
+    finish(c);
+}
+
+void collection_start(struct op *op)
+{
+    struct collection *c = ARENA_NEW(&op->arena, struct collection);
+    c->op = op;
+    c->last = &c->first;
+    pthread_mutex_init(&c->lock, NULL);
+    c->doc = json_doc(&op->arena);
+    c->items = yyjson_mut_arr(c->doc);
+    if (engine_wants_sync(op)) {
+        c->waiter.done = synced;
+        engine_sync(op->engine, &c->waiter);
+    } else {
+        find_victims(c);
+    }
 }

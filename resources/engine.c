@@ -56,6 +56,7 @@ struct engine *engine_create(const struct engine_options *o)
         pthread_mutex_init(&e->gates[i].lock, NULL);
     }
     pthread_mutex_init(&e->waiting_lock, NULL);
+    pthread_mutex_init(&e->syncs.lock, NULL);
     e->pool = pool_create(o->pool_threads ? o->pool_threads : POOL_THREADS, "engine");
     if (e->metrics) {
         make_metrics(e);
@@ -85,6 +86,7 @@ void engine_destroy(struct engine *e)
     pool_destroy(e->pool);
     pool_destroy(e->waiting);
     pthread_mutex_destroy(&e->waiting_lock);
+    pthread_mutex_destroy(&e->syncs.lock);
     object_counts_destroy(e->objects);
     watch_hub_destroy(e->watches);
     for (size_t i = 0; i < ENGINE_GATES; i++) {

@@ -70,6 +70,20 @@ int engine_type_document(struct engine *e, const struct type *t, struct arena *a
 /* Puts an object straight into the store through the whole write path, if it is not there: for start-up (namespaces). */
 int engine_ensure(struct engine *e, struct type *t, struct scope s, yyjson_mut_val *obj, struct err *err);
 
+/* ---- consistent reads: resources/sync.c ---- */
+
+/* Whether op's read must be preceded by engine_sync: a list, watch or deletecollection of what is there now, or a read at a version that was
+ * not seen here yet, on a store that other servers write to as well. */
+bool engine_wants_sync(const struct op *op);
+struct engine_waiter {
+    struct engine_waiter *next;
+    /* Called once: 0, or why it is not known (ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_CLOSED); err is its caller's. */
+    void (*done)(struct engine_waiter *w, int code, struct err *err);
+};
+/* Does not wait: w->done is called, perhaps before this returns, once every change that was acknowledged to anyone before the call is visible
+ * to reads here; on the store's thread, so it must be quick. The waiter stays the caller's. */
+void engine_sync(struct engine *e, struct engine_waiter *w);
+
 /* ---- lists: resources/list.c ---- */
 
 struct list;

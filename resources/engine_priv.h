@@ -21,6 +21,13 @@ struct gate {
     struct write *head, *tail;
 };
 
+/* Barriers of a shared store (resources/sync.c): one is under way at a time, for all that came
+ * before it. */
+struct engine_syncs {
+    pthread_mutex_t lock;
+    struct engine_waiter *running, *waiting;
+};
+
 struct engine_listener {
     engine_changes_fn *fn;
     void *arg;
@@ -40,6 +47,7 @@ struct engine {
     struct engine_listener *listeners;
     size_t n_listeners;
     struct gate gates[ENGINE_GATES];
+    struct engine_syncs syncs;
     _Atomic uint64_t waits_until;              /* engine_reads_wait: till then; ns */
     _Atomic size_t flying;                     /* operations begun and not ended */
     struct metric *writes, *refused, *retries; /* NULL without metrics */

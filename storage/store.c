@@ -85,6 +85,11 @@ void store_sync(struct store *s, store_done_fn *done, void *arg)
     s->ops->sync(s, done, arg);
 }
 
+bool store_shared(const struct store *s)
+{
+    return s->ops->on_terms != NULL;
+}
+
 void store_on_terms(struct store *s, store_terms_fn *fn, void *arg)
 {
     if (s->ops->on_terms) {

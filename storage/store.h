@@ -183,6 +183,8 @@ int store_submit_wait(struct store *s, const struct store_txn *t, struct store_o
  * local engines at once, before this returns; with a distributed one on the committer's thread, with ERR_UNAVAILABLE or
  * ERR_TIMEOUT when it cannot know. */
 void store_sync(struct store *s, store_done_fn *done, void *arg);
+/* Whether others may write too, so that a barrier can take time. */
+bool store_shared(const struct store *s);
 
 /* ---- indexes ---- */
 

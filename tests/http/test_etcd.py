@@ -86,6 +86,42 @@ class OnEtcd(unittest.TestCase):
         self.assertIn("not known", body["message"])
         until(lambda: self.put("c")[0] == 201, 20)
 
+    def test_two_servers_are_one(self):
+        """What one acknowledged the other lists, watches, deletes and finds by version, at once."""
+        def names(body):
+            return {o["metadata"]["name"] for o in body["items"]}
+        with self.make() as other:
+            here, there = self.server.connection(), other.connection()
+            for k in range(40):
+                name, label = "both-%d" % k, "k%d" % k
+                status, _, made = self.server.request("POST", PATH, configmap(name, labels={"round": label}), conn=here)
+                self.assertEqual(status, 201, made)
+                if k % 4 == 0:
+                    self.assertIn(name, names(other.request("GET", PATH, conn=there)[2]))
+                elif k % 4 == 1:
+                    version = made["metadata"]["resourceVersion"]
+                    status, _, found = other.request("GET", PATH + "/" + name + "?resourceVersion=" + version, conn=there)
+                    self.assertEqual((status, found["metadata"].get("resourceVersion")), (200, version))
+                elif k % 4 == 2:
+                    w = Watch(other, PATH + "?labelSelector=round=" + label)
+                    w.wait(1)
+                    self.assertEqual(w.events[0]["object"]["metadata"]["name"], name)
+                    w.close()
+                else:
+                    other.request("DELETE", PATH + "?labelSelector=round=" + label, conn=there)
+                    self.assertNotIn(name, names(self.server.request("GET", PATH, conn=here)[2]))
+            here.close()
+            there.close()
+
+    def test_lists_of_now_need_etcd(self):
+        self.assertEqual(self.put("a")[0], 201)
+        self.etcd.kill()
+        status, _, body = self.server.get(PATH)
+        self.assertEqual((status, body["reason"]), (503, "ServiceUnavailable"))
+        self.assertEqual(self.server.get(PATH + "?watch=1&timeoutSeconds=1")[0], 503)
+        self.assertEqual(self.server.get(PATH + "?resourceVersion=0")[0], 200)
+        self.assertEqual(self.server.get(PATH + "/a")[0], 200)
+
     def test_a_restart_keeps_what_was_written_and_what_was_missed(self):
         first = self.put("a")[2]["metadata"]["resourceVersion"]
         self.put("b")
