@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "services/apiservices/apiservices.h"
 #include "services/authority/authority.h"
 #include "services/conversion/conversion.h"
 #include "services/wire.gen.h"
@@ -102,6 +103,7 @@ static int run(const struct config *c, struct wire *w, const sigset_t *set, stru
         .engine = w->engine,
         .health = w->health,
         .metrics = w->metrics,
+        .aggregation = apiservices_table(w->apiservices),
         .listen = (const char *const *)c->listen.items,
         .n_listen = c->listen.n,
         .tls = true,

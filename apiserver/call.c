@@ -187,9 +187,12 @@ static bool has_header(const struct http_header *headers, size_t n, const char *
     return false;
 }
 
-/* The client's own, where it fits, or a new one. It is in the answer and in the log. */
-static struct str audit_id(struct call *c)
+/* It is in the answer and in the log. */
+struct str call_audit_id(struct call *c)
 {
+    if (c->audit_id.len) {
+        return c->audit_id;
+    }
     struct str given = http_header(c->http, "audit-id");
     if (given.len && given.len <= AUDIT_CHARS) {
         return c->audit_id = given;
@@ -207,7 +210,7 @@ struct http_header *call_headers(struct call *c, struct str content_type,
     if (content_type.len) {
         h[k++] = (struct http_header){STR("content-type"), content_type};
     }
-    h[k++] = (struct http_header){STR("audit-id"), audit_id(c)};
+    h[k++] = (struct http_header){STR("audit-id"), call_audit_id(c)};
     if (!has_header(more, n, "cache-control")) {
         h[k++] = (struct http_header){STR("cache-control"), STR("no-cache, private")};
     }

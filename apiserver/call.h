@@ -8,6 +8,7 @@
 #include "apiserver/server.h"
 #include "base/arena.h"
 #include "resources/access.h"
+#include "resources/aggregation.h"
 #include "resources/op.h"
 #include "resources/registry.h"
 
@@ -58,6 +59,7 @@ struct call {
     size_t n_params;
     struct user *user;        /* NULL until authenticated; a reference */
     const struct registry_snapshot *types; /* as of now; borrowed for the duration of the handler */
+    const struct aggregation_snapshot *apis; /* what other servers serve; as types; NULL: nothing */
     struct op *op;            /* of resource requests; a reference */
     struct accept accept;
     struct str verb;          /* as logged and authorised: "list", "get", ... */
@@ -107,6 +109,7 @@ struct engine *server_engine(struct server *s);
 struct health *server_health(struct server *s);
 struct metrics *server_metrics(struct server *s);
 struct discovery_cache *server_discovery(struct server *s);
+struct aggregation *server_aggregation(struct server *s); /* NULL: other servers serve nothing here */
 struct openapi_cache *server_openapi(struct server *s);
 bool server_stopping(const struct server *s);
 

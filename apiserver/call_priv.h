@@ -19,6 +19,8 @@ void call_resume(struct call *c, void (*fn)(struct call *c));
  * the call's arena. */
 struct http_header *call_headers(struct call *c, struct str content_type,
                                  const struct http_header *more, size_t n, size_t *ret_n);
+/* The client's own, where it fits, or a new one; in the call's arena. */
+struct str call_audit_id(struct call *c);
 /* A Warning header on the answer. Copies. */
 void call_warn(struct call *c, struct str text);
 /* Whether a read, a write or a watch, for the gauges. */

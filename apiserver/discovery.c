@@ -43,7 +43,7 @@ void discovery_cache_destroy(struct discovery_cache *d)
 
 static int made(struct buf *b, const struct document_source *s, struct document **ret)
 {
-    *ret = document_of(buf_str(b), s->types->generation);
+    *ret = document_of(buf_str(b), discovery_edition(s->types, s->apis));
     return 0;
 }
 
@@ -51,7 +51,9 @@ static int build_root(const struct document_source *s, struct document **ret, st
 {
     (void)err;
     AUTO(buf_finish) struct buf b = {0};
-    discovery_write_root(&b, s->types);
+    AUTO(discovery_view_finish) struct discovery_view v;
+    discovery_view_init(&v, s->types, s->apis, false);
+    discovery_write_root(&b, &v);
     return made(&b, s, ret);
 }
 
@@ -59,7 +61,9 @@ static int build_groups(const struct document_source *s, struct document **ret, 
 {
     (void)err;
     AUTO(buf_finish) struct buf b = {0};
-    discovery_write_groups(&b, s->types);
+    AUTO(discovery_view_finish) struct discovery_view v;
+    discovery_view_init(&v, s->types, s->apis, false);
+    discovery_write_groups(&b, &v);
     return made(&b, s, ret);
 }
 
@@ -70,11 +74,13 @@ static int no_group(struct err *err)
 
 static int build_group(const struct document_source *s, struct document **ret, struct err *err)
 {
-    const struct registry_group *g = registry_find_group(s->types, s->group);
-    if (!g || !g->n_versions) {
+    AUTO(buf_finish) struct buf b = {0};
+    AUTO(discovery_view_finish) struct discovery_view v;
+    discovery_view_init(&v, s->types, s->apis, false);
+    const struct discovery_group *g = discovery_view_find(&v, s->group);
+    if (!g) {
         return no_group(err); /* it went while the call waited */
     }
-    AUTO(buf_finish) struct buf b = {0};
     discovery_write_group(&b, g);
     return made(&b, s, ret);
 }
@@ -90,22 +96,27 @@ static int build_resources(const struct document_source *s, struct document **re
     return made(&b, s, ret);
 }
 
+static int build_aggregated(const struct document_source *s, bool core, struct document **ret)
+{
+    AUTO(buf_finish) struct buf b = {0};
+    AUTO(discovery_view_finish) struct discovery_view v;
+    discovery_view_init(&v, s->types, s->apis, true);
+    discovery_write_aggregated(&b, &v, core);
+    return made(&b, s, ret);
+}
+
 static int build_aggregated_core(const struct document_source *s, struct document **ret,
                                  struct err *err)
 {
     (void)err;
-    AUTO(buf_finish) struct buf b = {0};
-    discovery_write_aggregated(&b, s->types, true);
-    return made(&b, s, ret);
+    return build_aggregated(s, true, ret);
 }
 
 static int build_aggregated_groups(const struct document_source *s, struct document **ret,
                                    struct err *err)
 {
     (void)err;
-    AUTO(buf_finish) struct buf b = {0};
-    discovery_write_aggregated(&b, s->types, false);
-    return made(&b, s, ret);
+    return build_aggregated(s, false, ret);
 }
 
 /* ---- forms ---- */
@@ -213,7 +224,7 @@ static void serve_aggregated(struct call *c, bool core, const struct form *f)
 {
     struct document_query q = {
         .key = core ? STR("/api v2") : STR("/apis v2"),
-        .edition = c->types->generation,
+        .edition = discovery_edition(c->types, c->apis),
         .build = core ? build_aggregated_core : build_aggregated_groups,
         .on_pool = !core && c->types->n_types > INLINE_TYPES,
         .content_type = STR("application/json" AGGREGATED),
@@ -257,7 +268,7 @@ static void serve_api(struct call *c)
 static struct document_query query(struct call *c, const char *key, document_build_fn *build)
 {
     return (struct document_query){.key = str_from(key),
-                                   .edition = c->types->generation,
+                                   .edition = discovery_edition(c->types, c->apis),
                                    .build = build,
                                    .group = c->route.group,
                                    .version = c->route.version,
@@ -275,15 +286,26 @@ static void serve_apis(struct call *c)
     serve_form(c, &q, &form);
 }
 
+/* Whether anyone serves a version of the group. */
+static bool is_group(const struct call *c, struct str name)
+{
+    const struct registry_group *g = registry_find_group(c->types, name);
+    bool served = g && g->n_versions;
+    for (size_t i = 0; !served && c->apis && i < c->apis->n; i++) {
+        served = c->apis->items[i]->remote && str_eq(c->apis->items[i]->group, name);
+    }
+    return served;
+}
+
 static void serve_group(struct call *c)
 {
-    const struct registry_group *g = registry_find_group(c->types, c->route.group);
-    if (!c->route.group.len || !g || !g->n_versions) {
+    struct str name = c->route.group;
+    if (!name.len || !is_group(c, name)) {
         call_answer_text(c, 404, "404 page not found\n");
         return;
     }
     struct document_query q =
-        query(c, arena_printf(&c->arena, "/apis/%.*s", STR_FMT(g->name)), build_group);
+        query(c, arena_printf(&c->arena, "/apis/%.*s", STR_FMT(name)), build_group);
     struct form form = choose_form(c, false);
     serve_form(c, &q, &form);
 }

@@ -60,10 +60,8 @@ static void write_resource(struct buf *b, const struct type *t, const struct typ
     buf_addz(b, w.n ? "]}" : "}");
 }
 
-static void write_version(struct buf *b, const struct registry_group *g, struct str version)
+static void write_local(struct buf *b, const struct registry_group *g, struct str version)
 {
-    buf_addz(b, "{\"version\":");
-    buf_add_json(b, version);
     buf_addz(b, ",\"resources\":[");
     const char *sep = "";
     for (size_t i = 0; i < g->n_types; i++) {
@@ -77,7 +75,30 @@ static void write_version(struct buf *b, const struct registry_group *g, struct 
     buf_addz(b, "],\"freshness\":\"Current\"}");
 }
 
-static void write_group(struct buf *b, const struct registry_group *g)
+/* As far as it is known; stale where its server was not reached at the last look. */
+static void write_remote(struct buf *b, const struct apiservice *s)
+{
+    const struct aggregation_documents *d = s->documents;
+    if (d && d->resources) {
+        buf_addz(b, ",\"resources\":");
+        buf_add(b, blob_str(d->resources));
+    }
+    buf_addz(b, d && !d->stale ? ",\"freshness\":\"Current\"}" : ",\"freshness\":\"Stale\"}");
+}
+
+static void write_version(struct buf *b, const struct discovery_group *g,
+                          const struct discovery_version *v)
+{
+    buf_addz(b, "{\"version\":");
+    buf_add_json(b, v->name);
+    if (v->remote) {
+        write_remote(b, v->remote);
+    } else {
+        write_local(b, g->local, v->name);
+    }
+}
+
+static void write_group(struct buf *b, const struct discovery_group *g)
 {
     buf_addz(b, "{\"metadata\":{");
     if (g->name.len) {
@@ -85,23 +106,22 @@ static void write_group(struct buf *b, const struct registry_group *g)
         buf_add_json(b, g->name);
     }
     buf_addz(b, "},\"versions\":[");
-    for (size_t i = 0; i < g->n_versions; i++) {
+    for (size_t i = 0; i < g->n; i++) {
         buf_addz(b, i ? "," : "");
-        write_version(b, g, g->versions[i]);
+        write_version(b, g, &g->versions[i]);
     }
     buf_addz(b, "]}");
 }
 
-void discovery_write_aggregated(struct buf *b, const struct registry_snapshot *s, bool core)
+void discovery_write_aggregated(struct buf *b, const struct discovery_view *v, bool core)
 {
     buf_addz(b, "{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/"
                 "v2\",\"metadata\":{},\"items\":[");
     const char *sep = "";
-    for (size_t i = 0; i < s->n_groups; i++) {
-        const struct registry_group *g = &s->groups[i];
-        if (core == (g->name.len == 0) && g->n_versions) {
+    for (size_t i = 0; i < v->n; i++) {
+        if (core == (v->groups[i].name.len == 0)) {
             buf_addz(b, sep);
-            write_group(b, g);
+            write_group(b, &v->groups[i]);
             sep = ",";
         }
     }

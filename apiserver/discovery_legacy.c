@@ -102,35 +102,35 @@ static void write_group_version(struct buf *b, struct str group, struct str vers
     buf_addz(b, "\"}");
 }
 
-static void write_group_fields(struct buf *b, const struct registry_group *g)
+static void write_group_fields(struct buf *b, const struct discovery_group *g)
 {
     buf_addz(b, "\"name\":");
     buf_add_json(b, g->name);
     buf_addz(b, ",\"versions\":[");
-    for (size_t i = 0; i < g->n_versions; i++) {
+    for (size_t i = 0; i < g->n; i++) {
         buf_addz(b, i ? "," : "");
-        write_group_version(b, g->name, g->versions[i]);
+        write_group_version(b, g->name, g->versions[i].name);
     }
     buf_addz(b, "],\"preferredVersion\":");
-    write_group_version(b, g->name, g->versions[0]);
+    write_group_version(b, g->name, g->versions[0].name);
     buf_addc(b, '}');
 }
 
-void discovery_write_group(struct buf *b, const struct registry_group *g)
+void discovery_write_group(struct buf *b, const struct discovery_group *g)
 {
     buf_addz(b, "{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",");
     write_group_fields(b, g);
 }
 
-void discovery_write_groups(struct buf *b, const struct registry_snapshot *s)
+void discovery_write_groups(struct buf *b, const struct discovery_view *v)
 {
     buf_addz(b, "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[");
     const char *sep = "";
-    for (size_t i = 0; i < s->n_groups; i++) {
-        if (s->groups[i].name.len && s->groups[i].n_versions) {
+    for (size_t i = 0; i < v->n; i++) {
+        if (v->groups[i].name.len) {
             buf_addz(b, sep);
             buf_addc(b, '{');
-            write_group_fields(b, &s->groups[i]);
+            write_group_fields(b, &v->groups[i]);
             sep = ",";
         }
     }
@@ -251,7 +251,7 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-void discovery_write_root(struct buf *b, const struct registry_snapshot *s)
+void discovery_write_root(struct buf *b, const struct discovery_view *v)
 {
     static const char *const fixed[] = {"/api",
                                         "/api/v1",
@@ -268,19 +268,20 @@ void discovery_write_root(struct buf *b, const struct registry_snapshot *s)
                                         "/readyz/shutdown",
                                         "/version"};
     size_t n = 0, cap = sizeof(fixed) / sizeof(*fixed);
-    for (size_t i = 0; i < s->n_groups; i++) {
-        cap += 1 + s->groups[i].n_versions;
+    for (size_t i = 0; i < v->n; i++) {
+        cap += 1 + v->groups[i].n;
     }
     char **paths = alloc_bytes(cap * sizeof(*paths));
     for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
         paths[n++] = alloc_strdup(fixed[i]);
     }
-    for (size_t i = 0; i < s->n_groups; i++) {
-        const struct registry_group *g = &s->groups[i];
-        for (size_t j = 0; g->name.len && j < g->n_versions; j++) {
-            paths[n++] = alloc_printf("/apis/%.*s/%.*s", STR_FMT(g->name), STR_FMT(g->versions[j]));
+    for (size_t i = 0; i < v->n; i++) {
+        const struct discovery_group *g = &v->groups[i];
+        for (size_t j = 0; g->name.len && j < g->n; j++) {
+            paths[n++] =
+                alloc_printf("/apis/%.*s/%.*s", STR_FMT(g->name), STR_FMT(g->versions[j].name));
         }
-        if (g->name.len && g->n_versions) {
+        if (g->name.len) {
             paths[n++] = alloc_printf("/apis/%.*s", STR_FMT(g->name));
         }
     }

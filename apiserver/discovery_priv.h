@@ -4,22 +4,59 @@
 #define APISERVER_DISCOVERY_PRIV_H
 
 #include "base/buf.h"
+#include "resources/aggregation.h"
 #include "resources/registry.h"
+
+/* ---- discovery_view.c ---- */
+
+struct discovery_version {
+    struct str name;
+    const struct apiservice *remote; /* another server's; NULL: the server's own */
+    int group_priority, priority;
+};
+
+struct discovery_group {
+    struct str name;
+    const struct registry_group *local; /* NULL: none of it is the server's own */
+    struct discovery_version *versions; /* the preferred one first */
+    size_t n, cap;
+    int priority;
+    struct str first_version;
+};
+
+/* Every group that is served, by whoever. Borrows from the snapshots it was made of. */
+struct discovery_view {
+    struct discovery_group *groups;
+    size_t n, cap;
+};
+
+/* apis may be NULL. aggregated: groups of one priority by name; otherwise by the name of their
+ * first APIService. */
+void discovery_view_init(struct discovery_view *ret, const struct registry_snapshot *types,
+                         const struct aggregation_snapshot *apis, bool aggregated);
+void discovery_view_finish(struct discovery_view *v);
+/* NULL: nobody serves it. */
+const struct discovery_group *discovery_view_find(const struct discovery_view *v, struct str group);
+/* What documents made of both are an edition of. */
+uint64_t discovery_edition(const struct registry_snapshot *types,
+                           const struct aggregation_snapshot *apis);
+
+/* ---- the documents ---- */
 
 /* Each appends one JSON document. */
 
 /* GET /api: APIVersions. address: "127.0.0.1:6443", or empty. */
 void discovery_write_api(struct buf *b, struct str address);
 /* GET /apis: APIGroupList. */
-void discovery_write_groups(struct buf *b, const struct registry_snapshot *s);
+void discovery_write_groups(struct buf *b, const struct discovery_view *v);
 /* GET /apis/G: APIGroup. */
-void discovery_write_group(struct buf *b, const struct registry_group *g);
+void discovery_write_group(struct buf *b, const struct discovery_group *g);
 /* GET /api/v1, /apis/G/V: APIResourceList. */
 void discovery_write_resources(struct buf *b, const struct registry_group *g, struct str version);
 /* GET /api (core) or /apis as APIGroupDiscoveryList of apidiscovery.k8s.io/v2. */
-void discovery_write_aggregated(struct buf *b, const struct registry_snapshot *s, bool core);
+void discovery_write_aggregated(struct buf *b, const struct discovery_view *v, bool core);
 /* GET /: RootPaths, sorted. */
-void discovery_write_root(struct buf *b, const struct registry_snapshot *s);
+void discovery_write_root(struct buf *b, const struct discovery_view *v);
 
 /* Whether the group serves the version. */
 bool discovery_serves(const struct registry_group *g, struct str version);

@@ -35,8 +35,9 @@ struct job {
     struct pool_task task;
     struct document_cache *cache;
     struct document_source source;
-    struct registry_snapshot *types; /* a reference */
-    struct document *previous;       /* a reference */
+    struct registry_snapshot *types;   /* a reference */
+    struct aggregation_snapshot *apis; /* a reference; NULL: nothing */
+    struct document *previous;         /* a reference */
     document_build_fn *build;
     struct str key;
     uint64_t edition;
@@ -158,8 +159,8 @@ int document_get(struct call *c, struct document_cache *k, const struct document
         pthread_mutex_lock(&k->lock);
         AUTO(document_unrefp) struct document *previous = previous_locked(k, q->key);
         pthread_mutex_unlock(&k->lock);
-        struct document_source s = {server_engine(c->server), c->types, q->group, q->version,
-                                    previous};
+        struct document_source s = {
+            server_engine(c->server), c->types, c->apis, q->group, q->version, previous};
         int code = q->build(&s, &d, err);
         if (code) {
             return code;
@@ -189,11 +190,13 @@ static struct job *job_create(struct call *c, struct document_cache *k,
     struct job *j = alloc_zero(sizeof(*j) + q->key.len + q->group.len + q->version.len);
     j->cache = k;
     j->types = registry_ref(engine_registry(server_engine(c->server)));
+    j->apis = aggregation_ref(server_aggregation(c->server));
     j->build = q->build;
     j->key = q->key;
     j->edition = q->edition;
     j->source = (struct document_source){.engine = server_engine(c->server),
                                          .types = j->types,
+                                         .apis = j->apis,
                                          .group = q->group,
                                          .version = q->version};
     put_text(put_text(put_text(j->text, &j->key), &j->source.group), &j->source.version);
@@ -203,6 +206,7 @@ static struct job *job_create(struct call *c, struct document_cache *k,
 static void job_destroy(struct job *j)
 {
     registry_snapshot_unref(j->types);
+    aggregation_snapshot_unref(j->apis);
     document_unref(j->previous);
     free(j);
 }

@@ -17,7 +17,8 @@ void document_cache_destroy(struct document_cache *k); /* NULL allowed */
 struct document_source {
     struct engine *engine;
     const struct registry_snapshot *types;
-    struct str group, version;       /* of a group-version's document */
+    const struct aggregation_snapshot *apis; /* NULL: other servers serve nothing */
+    struct str group, version;               /* of a group-version's document */
     const struct document *previous; /* an older edition, to take fragments from; NULL: none */
 };
 /* Makes the document; any thread. Its version says which edition it is, as source->types has it. */

@@ -96,6 +96,7 @@ void loop_close(struct loop_state *l)
 {
     loop_watches_finish(l);
     registry_cache_finish(engine_registry(server_engine(l->server)), &l->types);
+    aggregation_cache_finish(server_aggregation(l->server), &l->apis);
     current = NULL;
 }
 

@@ -39,10 +39,13 @@ struct loop_gauges {
     unsigned ticks;
 };
 
+struct proxy; /* apiserver/proxy.c */
+
 struct loop_state {
     struct server *server;
     struct http_loop *http;
-    struct published_cache types;
+    struct published_cache types, apis;
+    struct proxy *proxies; /* requests handed on to other servers */
     struct loop_watches watches;
     struct series_table *series;
     struct loop_gauges gauges;

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "apiserver/clauses.h"
+#include "apiserver/proxy.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 
@@ -72,7 +73,7 @@ static void serve_v2(struct call *c)
         return;
     }
     struct openapi_hash hash;
-    openapi_hash_all(c->types, &hash);
+    openapi_hash_all(c->types, c->apis, &hash);
     struct document_query q = {
         .key = form == FORM_PROTO ? STR("v2 proto") : STR("v2 json"),
         .edition = hash.edition,
@@ -90,7 +91,7 @@ static void serve_v2(struct call *c)
 static void serve_index(struct call *c)
 {
     struct openapi_hash hash;
-    openapi_hash_all(c->types, &hash);
+    openapi_hash_all(c->types, c->apis, &hash);
     struct document_query q = {
         .key = STR("v3"),
         .edition = hash.edition,
@@ -171,10 +172,15 @@ static void serve_document(struct call *c, struct str name, const struct registr
 
 static void serve_v3(struct call *c, struct str name)
 {
-    struct str group, version;
+    struct str group = STR_NULL, version = STR_NULL;
     const struct registry_group *g = NULL;
     if (parse_name(name, &group, &version)) {
         g = registry_find_group(c->types, group);
+    }
+    struct apiservice *remote = group.ptr ? aggregation_find_remote(c->apis, group, version) : NULL;
+    if (remote && !str_is(group, AGGREGATION_GROUP)) {
+        proxy_serve(c, remote);
+        return;
     }
     bool served = false;
     for (size_t i = 0; g && i < g->n_versions; i++) {

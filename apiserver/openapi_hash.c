@@ -60,10 +60,14 @@ void openapi_hash_version(const struct registry_group *g, struct str version,
     finish(&b, ret);
 }
 
-void openapi_hash_all(const struct registry_snapshot *s, struct openapi_hash *ret)
+void openapi_hash_all(const struct registry_snapshot *s, const struct aggregation_snapshot *apis,
+                      struct openapi_hash *ret)
 {
     struct buf b = {0};
     add_program(&b);
+    if (apis && apis->n_remote) {
+        add_number(&b, apis->edition);
+    }
     for (size_t i = 0; i < s->n_groups; i++) {
         for (size_t j = 0; j < s->groups[i].n_versions; j++) {
             add_group(&b, &s->groups[i], s->groups[i].versions[j]);

@@ -57,6 +57,20 @@ void openapi_proto_parameters(struct buf *b, const yyjson_mut_val *parameters);
 /* The bearer token, as securityDefinitions and security. */
 void openapi_proto_security(struct buf *b, const char *description);
 
+/* ---- openapi_remote.c ---- */
+
+/* The names of definitions that are taken, and by what. */
+struct openapi_names {
+    struct openapi_name *all;
+    struct arena arena;
+};
+void openapi_names_init(struct openapi_names *n, const struct registry_snapshot *types);
+void openapi_names_finish(struct openapi_names *n);
+/* Appends the paths and those definitions of a remote group-version that are not there yet, as
+ * members without the braces; takes their names. */
+void openapi_remote_write(struct openapi_names *n, const struct apiservice *s,
+                          struct buf *ret_paths, struct buf *ret_definitions);
+
 /* ---- openapi_v2.c, openapi_v3.c ---- */
 
 enum { OPENAPI_HASH = 64 };
@@ -66,7 +80,9 @@ struct openapi_hash {
     uint64_t edition;
     char text[OPENAPI_HASH + 1];
 };
-void openapi_hash_all(const struct registry_snapshot *s, struct openapi_hash *ret);
+/* apis may be NULL. */
+void openapi_hash_all(const struct registry_snapshot *s, const struct aggregation_snapshot *apis,
+                      struct openapi_hash *ret);
 void openapi_hash_version(const struct registry_group *g, struct str version,
                           struct openapi_hash *ret);
 

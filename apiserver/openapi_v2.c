@@ -16,6 +16,7 @@ struct v2 {
     const struct document_source *source;
     struct document_writer w;
     struct buf text; /* of one fragment */
+    struct buf remote_paths, remote_definitions;
 };
 
 /* The identity of a type's fragment. */
@@ -60,6 +61,9 @@ static void each_fragment(struct v2 *x, enum section section, fragment_fn *fn)
             const struct type *t = g->types[j];
             for (size_t k = 0; k < t->n_served; k++) {
                 const struct type_version *v = &t->versions[t->ordered[k]];
+                if (aggregation_find_remote(x->source->apis, g->name, v->name)) {
+                    continue;
+                }
                 uint64_t id = fragment_id(t, v, section);
                 if (!reuse(x, id)) {
                     struct arena a;
@@ -82,10 +86,39 @@ static void add_text(struct v2 *x, const char *text)
 static int finish(struct v2 *x, struct document **ret)
 {
     struct openapi_hash hash;
-    openapi_hash_all(x->source->types, &hash);
+    openapi_hash_all(x->source->types, x->source->apis, &hash);
     *ret = document_make(&x->w, hash.edition, str_from(hash.text));
     buf_finish(&x->text);
+    buf_finish(&x->remote_paths);
+    buf_finish(&x->remote_definitions);
     return 0;
+}
+
+/* What other servers serve, both parts at once; a handful, so nothing of it is taken over. */
+static void read_remotes(struct v2 *x)
+{
+    const struct aggregation_snapshot *apis = x->source->apis;
+    if (!apis || !apis->n_remote) {
+        return;
+    }
+    struct openapi_names names;
+    openapi_names_init(&names, x->source->types);
+    for (size_t i = 0; i < apis->n; i++) {
+        if (apis->items[i]->remote && !str_is(apis->items[i]->group, AGGREGATION_GROUP)) {
+            openapi_remote_write(&names, apis->items[i], &x->remote_paths, &x->remote_definitions);
+        }
+    }
+    openapi_names_finish(&names);
+}
+
+/* Members after others. */
+static void add_remote(struct v2 *x, struct buf *members)
+{
+    if (members->len) {
+        add_text(x, ",");
+        document_add_buf(&x->w, members);
+        document_cut(&x->w, 0);
+    }
 }
 
 /* ---- JSON ---- */
@@ -120,14 +153,17 @@ int openapi_build_v2_json(const struct document_source *s, struct document **ret
     (void)err;
     struct v2 x = {.source = s};
     document_writer_init(&x.w);
+    read_remotes(&x);
     add_text(&x, "{\"swagger\":\"2.0\",\"info\":{" INFO "},\"paths\":{\"/version/\":" VERSION_PATH);
     document_cut(&x.w, 0);
     each_fragment(&x, SECTION_JSON_PATHS, write_paths);
+    add_remote(&x, &x.remote_paths);
     add_text(&x, "},\"definitions\":{");
     openapi_meta_write(&x.text, OPENAPI_V2);
     document_add_buf(&x.w, &x.text);
     document_cut(&x.w, 0);
     each_fragment(&x, SECTION_JSON_DEFINITIONS, write_definitions);
+    add_remote(&x, &x.remote_definitions);
     add_text(&x, "},\"parameters\":{");
     openapi_parameters_write(&x.text);
     document_add_buf(&x.w, &x.text);
@@ -183,6 +219,19 @@ static void encode_shared(struct v2 *x)
     arena_finish(&a);
 }
 
+static void encode_remotes(struct v2 *x)
+{
+    read_remotes(x);
+    if (x->remote_paths.len) {
+        struct arena a;
+        arena_init(&a, 0);
+        encode(&x->text, buf_str(&x->remote_paths), &a, openapi_proto_paths);
+        encode(&x->text, buf_str(&x->remote_definitions), &a, openapi_proto_definitions);
+        document_add_buf(&x->w, &x->text);
+        arena_finish(&a);
+    }
+}
+
 int openapi_build_v2_proto(const struct document_source *s, struct document **ret, struct err *err)
 {
     (void)err;
@@ -192,5 +241,6 @@ int openapi_build_v2_proto(const struct document_source *s, struct document **re
     document_add_buf(&x.w, &x.text);
     document_cut(&x.w, 0);
     each_fragment(&x, SECTION_PROTO, encode_type);
+    encode_remotes(&x);
     return finish(&x, ret);
 }

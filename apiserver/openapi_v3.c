@@ -25,6 +25,22 @@ static void write_index_entry(struct buf *b, const struct registry_group *g, str
     buf_addz(b, "\"}");
 }
 
+/* Where the other server has it; asked for here, it is handed on. */
+static void write_remotes(struct buf *b, const struct aggregation_snapshot *apis)
+{
+    for (size_t i = 0; apis && i < apis->n; i++) {
+        const struct apiservice *s = apis->items[i];
+        const struct blob *url = s->documents ? s->documents->v3_url : NULL;
+        if (s->remote && url) {
+            buf_addz(b, ",\"");
+            openapi_v3_name(b, s->group, s->version);
+            buf_addz(b, "\":{\"serverRelativeURL\":");
+            buf_add_json(b, blob_str(url));
+            buf_addc(b, '}');
+        }
+    }
+}
+
 int openapi_build_v3_index(const struct document_source *s, struct document **ret, struct err *err)
 {
     (void)err;
@@ -35,13 +51,16 @@ int openapi_build_v3_index(const struct document_source *s, struct document **re
     for (size_t i = 0; i < s->types->n_groups; i++) {
         const struct registry_group *g = &s->types->groups[i];
         for (size_t j = 0; j < g->n_versions; j++) {
-            buf_addz(&b, sep);
-            write_index_entry(&b, g, g->versions[j]);
-            sep = ",";
+            if (!aggregation_find_remote(s->apis, g->name, g->versions[j])) {
+                buf_addz(&b, sep);
+                write_index_entry(&b, g, g->versions[j]);
+                sep = ",";
+            }
         }
     }
+    write_remotes(&b, s->apis);
     buf_addz(&b, "}}");
-    openapi_hash_all(s->types, &hash);
+    openapi_hash_all(s->types, s->apis, &hash);
     *ret = document_of(buf_str(&b), hash.edition);
     return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "apiserver/call_priv.h"
 #include "apiserver/loop.h"
+#include "apiserver/proxy.h"
 #include "apiserver/rest.h"
 #include "apiserver/route.h"
 #include "apiserver/series.h"
@@ -23,6 +24,7 @@ struct server {
     struct engine *engine;
     struct health *health;
     struct metrics *metrics;
+    struct aggregation *aggregation;
     struct http_server *http;
     struct discovery_cache *discovery;
     struct openapi_cache *openapi;
@@ -50,6 +52,11 @@ struct metrics *server_metrics(struct server *s)
 struct discovery_cache *server_discovery(struct server *s)
 {
     return s->discovery;
+}
+
+struct aggregation *server_aggregation(struct server *s)
+{
+    return s->aggregation;
 }
 
 struct openapi_cache *server_openapi(struct server *s)
@@ -213,7 +220,13 @@ static void on_request(void *arg, struct http_request *r)
         return;
     }
     c->types = registry_get(engine_registry(s->engine), &l->types);
-    dispatch(c);
+    c->apis = aggregation_get(s->aggregation, &l->apis);
+    struct apiservice *other = proxy_target(c);
+    if (other) {
+        proxy_serve(c, other);
+    } else {
+        dispatch(c);
+    }
 }
 
 /* ---- life ---- */
@@ -274,6 +287,7 @@ int server_create(const struct server_options *o, struct server **ret, struct er
     s->engine = o->engine;
     s->health = o->health;
     s->metrics = o->metrics;
+    s->aggregation = o->aggregation;
     struct http_options http = {.listen = o->listen,
                                 .n_listen = o->n_listen,
                                 .tls = o->tls,
@@ -324,6 +338,7 @@ int server_reload(struct server *s, struct err *err)
 static void stop_watches(void *arg)
 {
     loop_watches_stop(arg);
+    proxy_stop(arg);
 }
 
 void server_stop(struct server *s, unsigned deadline_ms)

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/metrics.h"
+#include "resources/aggregation.h"
 #include "resources/engine.h"
 #include "resources/health.h"
 
@@ -14,6 +15,7 @@ struct server_options {
     struct engine *engine;   /* borrowed, as all pointers here */
     struct health *health;
     struct metrics *metrics;
+    struct aggregation *aggregation; /* NULL: other servers serve nothing here */
     const char *const *listen;
     size_t n_listen;
     bool tls;

@@ -30,6 +30,8 @@ static const struct option_row {
     {"tls-cert", OPTION_TEXT, offsetof(struct config, tls_cert)},
     {"tls-key", OPTION_TEXT, offsetof(struct config, tls_key)},
     {"client-ca", OPTION_TEXT, offsetof(struct config, client_ca)},
+    {"proxy-client-cert-file", OPTION_TEXT, offsetof(struct config, proxy_client_cert)},
+    {"proxy-client-key-file", OPTION_TEXT, offsetof(struct config, proxy_client_key)},
     {"schemas", OPTION_LIST, offsetof(struct config, schemas)},
     {"max-connections", OPTION_COUNT, offsetof(struct config, max_connections)},
     {"max-connections-per-peer", OPTION_COUNT, offsetof(struct config, max_connections_per_peer)},
@@ -58,6 +60,9 @@ static const char help[] =
     "  --tls-cert FILE        certificate and key to serve with (made at first start)\n"
     "  --tls-key FILE\n"
     "  --client-ca FILE       authorities of client certificates, besides the server's own\n"
+    "  --proxy-client-cert-file FILE\n"
+    "  --proxy-client-key-file FILE\n"
+    "                         certificate and key to show to the servers of APIServices (none)\n"
     "  --schemas DIR          definitions to load at start; may be repeated\n"
     "  --max-connections N    connections at a time; further ones are closed at once (65536)\n"
     "  --max-connections-per-peer N\n"
@@ -334,6 +339,10 @@ static int check(const struct config *c, struct err *err)
     if (!c->tls_cert != !c->tls_key) {
         return err_set(err, ERR_BAD_REQUEST, "--tls-cert and --tls-key go together");
     }
+    if (!c->proxy_client_cert != !c->proxy_client_key) {
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--proxy-client-cert-file and --proxy-client-key-file go together");
+    }
     if (strcmp(c->store, "sqlite") != 0 && strcmp(c->store, "memory") != 0 &&
         strncmp(c->store, "etcd=", 5) != 0) {
         return err_set(err, ERR_BAD_REQUEST,
@@ -394,6 +403,8 @@ void config_finish(struct config *c)
     free(c->tls_cert);
     free(c->tls_key);
     free(c->client_ca);
+    free(c->proxy_client_cert);
+    free(c->proxy_client_key);
     list_finish(&c->listen);
     list_finish(&c->schemas);
     list_finish(&c->disabled);

@@ -24,6 +24,7 @@ struct config {
     char *token_file;           /* --token-file; NULL: none */
     char *tls_cert, *tls_key;   /* --tls-cert, --tls-key; NULL: made at first start in the data directory */
     char *client_ca;            /* --client-ca; NULL: the server's own authority */
+    char *proxy_client_cert, *proxy_client_key; /* --proxy-client-cert-file, --proxy-client-key-file; NULL: none */
     struct config_list schemas; /* --schemas: directories of definitions */
     int max_connections;          /* --max-connections; 0: LIMIT_CONNECTIONS */
     int max_connections_per_peer; /* --max-connections-per-peer; 0: LIMIT_CONNECTIONS_PEER */

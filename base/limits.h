@@ -32,6 +32,7 @@
 #define LIMIT_ANNOTATIONS_BYTES (256u * 1024)      /* keys and values together, as the reference */
 #define LIMIT_SECRET_BYTES (1024u * 1024)          /* data of a Secret, as the reference */
 #define LIMIT_CONFIGMAP_BYTES (1024u * 1024)
+#define LIMIT_UPDATE_MANAGERS 10                   /* in managedFields; the oldest are merged, as the reference */
 #define LIMIT_JSON_PATCH_OPS 10000                 /* as the reference */
 #define LIMIT_JSON_PATCH_STEPS 50000000            /* members and items passed over while finding what the ops name */
 /* ---- lists and watches ---- */
@@ -66,6 +67,13 @@
 #define LIMIT_HTTPC_CONNECTIONS 64                 /* open at once to one host */
 #define LIMIT_HTTPC_CONNECT_MS 5000                /* for a connection to come about */
 #define LIMIT_HTTPC_BODY_BYTES (64u * 1024 * 1024) /* an answer's body */
+/* ---- servers of others (APIServices) ---- */
+#define LIMIT_REMOTE_SERVICES 1000                 /* group-versions handed on; further APIServices are not looked at */
+#define LIMIT_REMOTE_DOCUMENT_BYTES (16u * 1024 * 1024) /* one of their discovery and OpenAPI documents */
+#define LIMIT_PROXY_REQUESTS 1024                  /* handed on and not answered to their end, watches too */
+#define LIMIT_PROXY_WINDOW_BYTES (256u * 1024)     /* of an answer handed on, in memory until its reader takes it */
+#define LIMIT_PROXY_HEAD_BYTES (64u * 1024)        /* of an answer handed on: its headers */
+#define LIMIT_PROXY_MS (60 * 1000)                 /* for one that is no watch, as the reference's --request-timeout */
 
 /* ---- store ---- */
 #define LIMIT_ETCD_IN_FLIGHT 64                    /* transactions sent to etcd and not answered */

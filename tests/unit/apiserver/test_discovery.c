@@ -158,7 +158,10 @@ static void test_groups(void **state)
     (void)state;
     struct registry_snapshot *s = registry_ref(registry);
     struct buf b = {0};
-    discovery_write_groups(&b, s);
+    struct discovery_view v;
+    discovery_view_init(&v, s, NULL, false);
+    discovery_write_groups(&b, &v);
+    discovery_view_finish(&v);
     registry_snapshot_unref(s);
     yyjson_mut_val *groups = json_get(parsed(&b), "groups");
     assert_int_equal(yyjson_mut_arr_size(groups), 3); /* the core group is not among them */
@@ -180,7 +183,11 @@ static void test_group(void **state)
     (void)state;
     struct registry_snapshot *s = registry_ref(registry);
     struct buf b = {0};
-    discovery_write_group(&b, registry_find_group(s, STR("example.org")));
+    struct discovery_view v;
+    discovery_view_init(&v, s, NULL, false);
+    discovery_write_group(&b, discovery_view_find(&v, STR("example.org")));
+    assert_null(discovery_view_find(&v, STR("example.net")));
+    discovery_view_finish(&v);
     registry_snapshot_unref(s);
     assert_json(
         parsed(&b),
@@ -283,7 +290,10 @@ static yyjson_mut_val *aggregated(bool core)
 {
     struct registry_snapshot *s = registry_ref(registry);
     struct buf b = {0};
-    discovery_write_aggregated(&b, s, core);
+    struct discovery_view v;
+    discovery_view_init(&v, s, NULL, true);
+    discovery_write_aggregated(&b, &v, core);
+    discovery_view_finish(&v);
     registry_snapshot_unref(s);
     return parsed(&b);
 }
@@ -347,7 +357,10 @@ static void test_root(void **state)
     (void)state;
     struct registry_snapshot *s = registry_ref(registry);
     struct buf b = {0};
-    discovery_write_root(&b, s);
+    struct discovery_view v;
+    discovery_view_init(&v, s, NULL, false);
+    discovery_write_root(&b, &v);
+    discovery_view_finish(&v);
     registry_snapshot_unref(s);
     yyjson_mut_val *paths = json_get(parsed(&b), "paths");
     struct str last = STR("");
@@ -359,6 +372,91 @@ static void test_root(void **state)
         seen = seen || str_is(last, "/apis/example.com/v1beta1");
     }
     assert_true(seen);
+}
+
+/* ---- with what other servers serve ---- */
+
+static struct apiservice *service(const char *group, const char *version, int group_priority,
+                                  int version_priority, bool remote)
+{
+    struct apiservice *s = apiservice_create();
+    s->name = str_from(arena_printf(&s->arena, "%s.%s", version, group));
+    s->group = str_from(group);
+    s->version = str_from(version);
+    s->group_priority = group_priority;
+    s->version_priority = version_priority;
+    s->remote = remote;
+    return s;
+}
+
+static struct aggregation_documents *documents(const char *resources, bool stale)
+{
+    struct aggregation_documents *d = aggregation_documents_create();
+    d->resources = resources ? blob_create(str_from(resources)) : NULL;
+    d->stale = stale;
+    return d;
+}
+
+static struct str names_of(const yyjson_mut_val *groups, bool aggregated_form)
+{
+    struct buf b = {0};
+    struct json_iter it = json_iter(groups);
+    while (json_next(&it)) {
+        struct str name = aggregated_form ? json_str(json_path(it.val, "metadata", "name", NULL))
+                                          : json_get_str(it.val, "name");
+        buf_printf(&b, "%.*s ", STR_FMT(name));
+    }
+    struct str kept = arena_str(&arena, buf_str(&b));
+    buf_finish(&b);
+    return kept;
+}
+
+static void test_merged(void **state)
+{
+    (void)state;
+    struct registry_snapshot *s = registry_ref(registry);
+    struct apiservice *items[] = {
+        service("remote.io", "v1", 1500, 10, true),    service("remote.io", "v2", 900, 5, true),
+        service("example.com", "v3", 3000, 200, true), service("example.com", "v1", 500, 7, false),
+        service("low.io", "v1", 10, 10, true),         service(AGGREGATION_GROUP, "v7", 9, 9, true),
+    };
+    items[0]->documents = documents("[{\"resource\":\"things\"}]", false);
+    items[2]->documents = documents("[]", true);
+    struct aggregation_snapshot *apis = aggregation_snapshot_create(items, 6);
+    assert_int_equal(apis->n_remote, 5);
+    assert_ptr_equal(aggregation_find_remote(apis, STR("remote.io"), STR("v2")), items[1]);
+    assert_null(aggregation_find_remote(apis, STR("example.com"), STR("v1"))); /* not remote */
+    assert_null(aggregation_find(apis, STR("remote.io"), STR("v3")));
+    struct discovery_view v;
+    struct buf b = {0};
+    discovery_view_init(&v, s, apis, false);
+    discovery_write_groups(&b, &v);
+    yyjson_mut_val *groups = json_get(parsed(&b), "groups");
+    assert_string_equal(names_of(groups, false).ptr,
+                        "authentication.k8s.io example.com remote.io example.org low.io ");
+    /* the remote version has the highest priority; v1beta1 keeps its 100, v1 was given 7 */
+    assert_json(json_path(find(groups, "name", "example.com"), "versions", NULL),
+                "[{\"groupVersion\":\"example.com/v3\",\"version\":\"v3\"},{\"groupVersion\":"
+                "\"example.com/v1beta1\",\"version\":\"v1beta1\"},{\"groupVersion\":"
+                "\"example.com/v1\",\"version\":\"v1\"}]");
+    discovery_write_root(&b, &v);
+    assert_non_null(memmem(b.ptr, b.len, "\"/apis/low.io/v1\"", 17));
+    discovery_view_finish(&v);
+    parsed(&b);
+    discovery_view_init(&v, s, apis, true);
+    discovery_write_aggregated(&b, &v, false);
+    discovery_view_finish(&v);
+    groups = json_get(parsed(&b), "items");
+    yyjson_mut_val *remote = yyjson_mut_arr_get(groups, 2);
+    assert_json(json_get(remote, "versions"),
+                "[{\"version\":\"v1\",\"resources\":[{\"resource\":\"things\"}],\"freshness\":"
+                "\"Current\"},{\"version\":\"v2\",\"freshness\":\"Stale\"}]");
+    assert_json(yyjson_mut_arr_get_first(json_get(yyjson_mut_arr_get(groups, 1), "versions")),
+                "{\"version\":\"v3\",\"resources\":[],\"freshness\":\"Stale\"}");
+    uint64_t edition = discovery_edition(s, apis);
+    assert_true(edition != discovery_edition(s, NULL));
+    aggregation_snapshot_unref(apis);
+    registry_snapshot_unref(s);
 }
 
 int main(void)
@@ -375,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_aggregated_core),
         cmocka_unit_test(test_aggregated_groups),
         cmocka_unit_test(test_root),
+        cmocka_unit_test(test_merged),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

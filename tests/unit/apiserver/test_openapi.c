@@ -328,7 +328,7 @@ static struct openapi_hash hash_of_all(void)
 {
     struct registry_snapshot *s = registry_ref(registry);
     struct openapi_hash h;
-    openapi_hash_all(s, &h);
+    openapi_hash_all(s, NULL, &h);
     registry_snapshot_unref(s);
     return h;
 }

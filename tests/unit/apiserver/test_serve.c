@@ -16,6 +16,7 @@
 
 #include "apiserver/call_priv.h"
 #include "apiserver/negotiate.h"
+#include "apiserver/proxy.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/json.h"
@@ -64,6 +65,18 @@ static struct probe *probe_of(struct call *c)
 static struct probe *probe_of_http(const struct http_request *r)
 {
     return (struct probe *)(void *)((char *)(uintptr_t)r - offsetof(struct probe, http));
+}
+
+struct aggregation *server_aggregation(struct server *s)
+{
+    (void)s;
+    return NULL;
+}
+
+void proxy_serve(struct call *c, struct apiservice *to)
+{
+    (void)c;
+    fail_msg("%s is another server's", to->url);
 }
 
 struct engine *server_engine(struct server *s)
