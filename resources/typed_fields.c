@@ -24,6 +24,11 @@ static struct fieldset *fields_of_items(const struct atom *at, const yyjson_mut_
         struct fieldset *children = x.count[i] > 1 ? NULL : fields_of(t, x.item[i], a, &member);
         fieldset_add(&b, a, &e, true, children);
     }
+    if (x.n < json_size(v)) {
+        /* An item whose keys were taken out still stands in its list. */
+        struct element e = {.kind = ELEMENT_INDEX};
+        fieldset_add(&b, a, &e, true, NULL);
+    }
     return fieldset_finish(&b, a);
 }
 
