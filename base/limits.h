@@ -63,6 +63,9 @@
 #define LIMIT_CONVERSION_THREADS_TYPE 8            /* of these, for objects of one type */
 #define LIMIT_CONVERSION_QUEUE 1000                /* requests of one type waiting for such a thread */
 #define LIMIT_CONVERSION_WAIT_MS (30 * 1000)       /* how long they wait before they are given up */
+#define LIMIT_CONVERSION_RULES 16                  /* rule sets of a definition that converts by rules */
+#define LIMIT_CONVERSION_STEPS 200                 /* steps in one of them */
+#define LIMIT_CONVERSION_PATH 32                   /* keys of a path in a step */
 /* ---- requests that the server makes ---- */
 #define LIMIT_HTTPC_CONNECTIONS 64                 /* open at once to one host */
 #define LIMIT_HTTPC_CONNECT_MS 5000                /* for a connection to come about */

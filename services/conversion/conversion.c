@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/cleanup.h"
 #include "services/conversion/conversion_priv.h"
+#include "services/conversion/rules_priv.h"
 #include "services/wire.gen.h"
 
 void conversion_ref(struct conversion *c)
@@ -48,6 +49,8 @@ int conversion_attach(struct conversion *c, const yyjson_mut_val *definition, st
                       struct err *err)
 {
     struct str strategy = json_str(json_path(definition, "spec", "conversion", "strategy", NULL));
+    struct str rules =
+        json_str(json_path(definition, "metadata", "annotations", CONVERSION_RULES, NULL));
     struct converter *made = NULL;
     int rc = 0;
     if (t->n_versions < 2) {
@@ -55,6 +58,8 @@ int conversion_attach(struct conversion *c, const yyjson_mut_val *definition, st
     }
     if (str_is(strategy, "Webhook")) {
         rc = webhook_create(c, definition, &made, err);
+    } else if (rules.len) {
+        rc = rules_converter(rules, &made, err);
     }
     if (!rc && made) {
         atomic_store(&made->mixed, is_mixed(definition, t));

@@ -44,6 +44,9 @@ static void validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mu
     }
     definition_check(obj, old, c);
     if (!c->n) {
+        conversion_check(obj, c, &write_op(w)->warnings);
+    }
+    if (!c->n) {
         definition_warn(w, obj, old);
     }
 }

@@ -29,6 +29,7 @@ struct definition {
     int64_t rev;  /* of the object that was last seen */
     int64_t born; /* revision at which the object came to be */
     int64_t generation;
+    uint64_t rules; /* hash of its conversion rules */
 };
 
 struct definitions {

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "resources/represent.h"
@@ -120,11 +121,19 @@ static void note_stored(struct definitions *s, const struct definition *f,
     registry_snapshot_unref(types);
 }
 
+/* Rules stand in an annotation, which does not move the generation. */
+static uint64_t rules_hash(const yyjson_mut_val *obj)
+{
+    struct str rules = json_str(json_path(obj, "metadata", "annotations", CONVERSION_RULES, NULL));
+    return rules.ptr ? crypto_hash64(rules) : 0;
+}
+
 /* Whether the type that is served would not be the one that the object makes. */
 static bool stale(const struct definition *was, const yyjson_mut_val *obj)
 {
     const yyjson_mut_val *meta = json_get(obj, "metadata");
     return !was || !was->served || was->generation != json_get_int(meta, "generation", 0) ||
+           was->rules != rules_hash(obj) ||
            was->deleting != (json_get_str(meta, "deletionTimestamp").len > 0);
 }
 
@@ -138,6 +147,7 @@ static void changed(struct definitions *s, const yyjson_mut_val *obj, int64_t re
     bool renew = stale(was, obj);
     struct definition *f = definition_note(s, obj);
     f->rev = rev;
+    f->rules = rules_hash(obj);
     f->born = f->born ? f->born : rev;
     definition_settle(s, f);
     if (may_serve(f) && (renew || f->renamed)) {
@@ -238,6 +248,7 @@ static int load_one(struct loading *l, const struct store_entry *e)
         struct definition *f = definition_note(s, obj);
         struct type *t = NULL;
         f->rev = e->rev;
+        f->rules = rules_hash(obj);
         f->born = e->create_rev;
         recall(s, f, obj);
         if (may_serve(f) && (r = compile(s, f, obj, &t, l->err)) == 0) {
