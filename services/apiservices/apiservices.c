@@ -100,10 +100,18 @@ static void apply_object(struct apiservices *s, struct str name, struct str obje
     record_note(s, name, d->root);
 }
 
+/* Whether the object is the service's own to keep: what another did to it is looked at. */
+static bool is_kept(const struct apiservices *s, const struct note *n)
+{
+    const struct record *r = record_find(s, str_from(n->name));
+    return r && r->managed == MANAGED_ALWAYS;
+}
+
 static void apply_notes(struct apiservices *s, struct note *n)
 {
     while (n) {
         struct note *next = n->next;
+        s->look_again = s->look_again || is_kept(s, n);
         if (n->object) {
             apply_object(s, str_from(n->name), blob_str(n->object));
         } else {
@@ -148,6 +156,8 @@ static void turn(struct apiservices *s, bool *types_due)
     s->types_changed = false;
     pthread_mutex_unlock(&s->lock);
     apply_notes(s, notes);
+    *types_due = *types_due || s->look_again;
+    s->look_again = false;
     apply_replies(s, replies);
     records_publish(s);
 }

@@ -76,6 +76,7 @@ struct apiservices {
     uint64_t last_number;
     bool registered; /* the first pass over the server's own types is done */
     bool publish;    /* the table is to be made anew */
+    bool look_again; /* an automanaged object was changed or deleted */
 
     pthread_mutex_t lock; /* the inbox */
     pthread_cond_t wake;
