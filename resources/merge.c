@@ -3,6 +3,7 @@
  * managers around it that strip what nobody owns). */
 #include "resources/merge.h"
 
+#include "base/cleanup.h"
 #include "base/json.h"
 #include "resources/merge_priv.h"
 
@@ -56,6 +57,18 @@ const struct schema_node *merge_schema(const struct merge *m)
     return m->schema(m->arg, m->api_version, &n) ? n : NULL;
 }
 
+/* Whether an object that the caller did not send fits; if not, that is nothing a client can mend.
+ */
+static int check_own(const struct merge *m, const struct schema_node *n, const yyjson_mut_val *obj,
+                     bool duplicates, const char *what, struct err *err)
+{
+    AUTO(err_finish) struct err why = {0};
+    if (typed_check(n, obj, duplicates, m->arena, &why) == 0) {
+        return 0;
+    }
+    return err_set(err, ERR_INTERNAL, "failed to create typed %s: %s", what, err_message(&why));
+}
+
 int versioned_convert(const struct merge *m, const struct versioned *v, struct str version,
                       struct versioned *ret, struct err *err)
 {
@@ -70,7 +83,7 @@ int versioned_convert(const struct merge *m, const struct versioned *v, struct s
     }
     if (v->obj) {
         int code = m->convert(m->arg, v->obj, version, &obj, err);
-        code = code < 0 ? code : typed_check(n, obj, false, m->arena, err);
+        code = code < 0 ? code : check_own(m, n, obj, false, "converted object", err);
         if (code < 0) {
             return code;
         }
@@ -259,10 +272,7 @@ int merge_apply(const struct merge *m, const yyjson_mut_val *live, const yyjson_
     struct arena *a = m->arena;
     struct ownership now;
     int code = typed_check(n, applied, false, a, err);
-    if (code == 0 && live && typed_check(n, live, true, a, err) < 0) {
-        err_wrap(err, "failed to create typed live object");
-        return ERR_INTERNAL;
-    }
+    code = code < 0 || !live ? code : check_own(m, n, live, true, "live object", err);
     code = code < 0 ? code : reconcile_all(m, o, &now, err);
     yyjson_mut_val *merged = NULL;
     code = code < 0 ? code : typed_merge(n, live, applied, m->doc, &merged, err);
