@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-STEPS=(kill-store kill-server kill-start power faults disk log restart watches pages engines threads controllers hostile lists watchers etcd fuzz tsan)
+STEPS=(kill-store kill-server kill-start power faults disk log restart watches pages engines threads controllers hostile lists watchers etcd histories dry-run fuzz tsan)
 build=${CORACLE_SOAK_BUILD:-build/release}
 seconds=${CORACLE_SOAK_SECONDS:-60}
 rounds=200
@@ -139,6 +139,13 @@ step_etcd() {
     CORACLE_CONTRACT_ENGINE=etcd step etcd "$few" 600 2 bash -ec '"$0/contract_test_store"; "$0/contract_test_threads"' "$build"
     CORACLE_ETCD_ROUNDS=$rounds step etcd-killed 1 1800 "$rounds" "$build/contract_test_etcd"
     step etcd-tour 1 1800 1 python3 tests/run.py etcd_clients
+}
+step_histories() {
+    make_ resources_test_histories &&
+        CORACLE_SEED=$(date +%s) CORACLE_HISTORIES=$((rounds * 100)) step histories 1 1800 $((rounds * 100)) "$build/resources_test_histories"
+}
+step_dry-run() {
+    CORACLE_SEED=$(date +%s) CORACLE_DRY_RUNS=$((rounds * 10)) http dry-run 1 1800 $((rounds * 10)) test_dry_run
 }
 step_fuzz() {
     [ -x tests/fuzz/run.sh ] || { skip fuzz "tests/fuzz/run.sh is not there"; return; }
