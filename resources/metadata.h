@@ -47,6 +47,9 @@ void metadata_carry(const struct type *t, yyjson_mut_doc *d, yyjson_mut_val *obj
 struct warnings;
 void metadata_validate(const struct type *t, const yyjson_mut_val *obj, const yyjson_mut_val *old, struct causes *c, struct warnings *w);
 
+/* Takes out owner references that stand in the object before, with a warning. */
+void metadata_dedup_owners(yyjson_mut_doc *d, yyjson_mut_val *obj, bool after_admission, struct warnings *w);
+
 /* Validates the labels, or else the annotations, alone. */
 void metadata_validate_map(const yyjson_mut_val *meta, bool labels, struct causes *c);
 

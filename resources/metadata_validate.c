@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Validation of ObjectMeta, with the reference's causes. On an update the reference validates most
- * of it twice (once for all kinds, once in the kind's own strategy), so a fault is two causes
- * there; the message shows it once. */
+/* Validation of ObjectMeta, with the reference's causes. On an update of a custom resource or a
+ * definition the reference validates most of it thrice (for all kinds, for all updates, in the
+ * kind's own strategy), so a fault is three causes there; the message shows it once. Of the other
+ * types it drops what is repeated. */
 #include "resources/metadata_priv.h"
 
 #include "base/alloc.h"
@@ -98,6 +99,29 @@ static void check_owner(const struct check *k, yyjson_mut_val *ref, const struct
     }
 }
 
+/* The list as Go writes it: members in the order of OwnerReference. */
+static struct str owners_text(struct arena *a, const yyjson_mut_val *list)
+{
+    static const char *const members[] = {"apiVersion", "kind",       "name",
+                                          "uid",        "controller", "blockOwnerDeletion"};
+    AUTO(buf_finish) struct buf b = {0};
+    struct json_iter it = json_iter(list);
+    buf_addc(&b, '[');
+    while (json_next(&it)) {
+        buf_addz(&b, it.index ? ",{" : "{");
+        for (size_t i = 0, n = 0; i < sizeof(members) / sizeof(*members); i++) {
+            yyjson_mut_val *v = json_get(it.val, members[i]);
+            if (v || i < 4) {
+                buf_printf(&b, "%s\"%s\":", n++ ? "," : "", members[i]);
+                v ? json_write(&b, v) : buf_addz(&b, "\"\"");
+            }
+        }
+        buf_addc(&b, '}');
+    }
+    buf_addc(&b, ']');
+    return arena_str(a, buf_str(&b));
+}
+
 static void check_owners(const struct check *k)
 {
     const struct path *at = AT(k, "ownerReferences");
@@ -112,12 +136,12 @@ static void check_owners(const struct check *k)
             return; /* each of these faults shows the whole list */
         }
         if (first) {
-            causes_add(k->c, CAUSE_INVALID, at, list,
-                       "Only one reference can have Controller set to true. Found \"true\" in "
-                       "references for %.*s/%.*s and %.*s/%.*s",
-                       STR_FMT(json_get_str(first, "kind")), STR_FMT(json_get_str(first, "name")),
-                       STR_FMT(json_get_str(it.val, "kind")),
-                       STR_FMT(json_get_str(it.val, "name")));
+            causes_add_text(
+                k->c, CAUSE_INVALID, at, owners_text(k->c->arena, list),
+                "Only one reference can have Controller set to true. Found \"true\" in "
+                "references for %.*s/%.*s and %.*s/%.*s",
+                STR_FMT(json_get_str(first, "kind")), STR_FMT(json_get_str(first, "name")),
+                STR_FMT(json_get_str(it.val, "kind")), STR_FMT(json_get_str(it.val, "name")));
         } else {
             first = it.val;
         }
@@ -157,10 +181,7 @@ static void check_core_finalizers(const struct check *k)
     struct json_iter it = json_iter(json_get(k->meta, "finalizers"));
     while (it.container && json_next(&it)) {
         struct str name = json_str(it.val);
-        struct name_faults f = {0};
-        name_faults_qualified(name, &f);
-        name_faults_add(&f, name, PATH_INDEX(at, it.index), k->c);
-        if (!f.n && !memchr(name.ptr, '/', name.len) && !is_standard_finalizer(name)) {
+        if (!(name.len && memchr(name.ptr, '/', name.len)) && !is_standard_finalizer(name)) {
             causes_add(k->c, CAUSE_INVALID, PATH_INDEX(at, it.index), it.val,
                        "name is neither a standard finalizer name nor is it fully qualified");
         }
@@ -334,12 +355,11 @@ static void check_immutable(const struct check *k, const char *key, const char *
 
 /* What an update must hold besides (ValidateObjectMetaAccessorUpdate). resourceVersion is the
  * engine's. */
-static void check_update(const struct check *k)
+static void check_change(const struct check *k)
 {
     if (json_get(k->was, "deletionTimestamp")) {
         check_no_new_finalizers(k);
     }
-    check_generation(k);
     if (json_get_int(k->meta, "generation", 0) < json_get_int(k->was, "generation", 0)) {
         causes_add(k->c, CAUSE_INVALID, AT(k, "generation"), json_get(k->meta, "generation"),
                    "must not be decremented");
@@ -350,10 +370,29 @@ static void check_update(const struct check *k)
     check_immutable(k, "creationTimestamp", "null");
     check_immutable(k, "deletionTimestamp", "null");
     check_immutable(k, "deletionGracePeriodSeconds", "null");
+}
+
+static void check_again(const struct check *k)
+{
+    check_generation(k);
+    check_change(k);
     check_labels(k);
     check_annotations(k);
     check_owners(k);
     check_managed(k);
+}
+
+static void check_update(const struct check *k)
+{
+    if (!k->t->custom && !str_is(k->t->group, "apiextensions.k8s.io")) {
+        check_change(k);
+        return;
+    }
+    size_t mark = k->c->n;
+    check_again(k);
+    if (k->c->n > mark) {
+        check_again(k);
+    }
 }
 
 /* Custom types take finalizers without a domain, with a warning for each that is new. */
@@ -400,13 +439,9 @@ void metadata_validate(const struct type *t, const yyjson_mut_val *obj, const yy
     size_t before = c->n;
     check_always(&k);
     if (k.was) {
-        size_t mark = c->n;
         check_update(&k);
-        if (c->n > mark) {
-            check_update(&k);
-        }
     }
-    if (!t->custom && !t->group.len) {
+    if (!t->custom && !t->group.len && !str_is(t->kind, "Event")) {
         check_core_finalizers(&k);
     }
     if (t->custom && w && c->n == before && json_get(k.meta, "finalizers")) {

@@ -4,7 +4,7 @@
 
 enum { GENERATED_NAME_ATTEMPTS = 8 };
 
-int write_admit(struct write *w, bool mutate, struct err *err)
+static int admit(struct write *w, bool mutate, struct err *err)
 {
     if (!w->e->n_plugins) {
         return 0;
@@ -26,6 +26,18 @@ int write_admit(struct write *w, bool mutate, struct err *err)
         }
     }
     return mutate ? admission_mutate(w->e, &r, err) : admission_validate(w->e, &r, err);
+}
+
+int write_admit(struct write *w, bool mutate, struct err *err)
+{
+    if (mutate && w->op->verb != VERB_PATCH) {
+        metadata_dedup_owners(w->doc, w->obj, false, &w->op->warnings);
+    }
+    int rc = admit(w, mutate, err);
+    if (mutate && !rc) {
+        metadata_dedup_owners(w->doc, w->obj, true, &w->op->warnings);
+    }
+    return rc;
 }
 
 /* As the reference, an object that is stored as one of another group is invalid as that. */

@@ -396,6 +396,10 @@ static void test_core_finalizers(void **state)
     assert_string_equal(
         validated(configmap, "{" NAMED ",\"finalizers\":[\"orphan\",\"x.io/f\"]}", NULL), "");
     assert_int_equal(warnings.n, 0);
+    assert_non_null(strstr(validated(configmap, "{" NAMED ",\"finalizers\":[\"\"]}", NULL),
+                           "\nmetadata.finalizers[0]: Invalid value: \"\": name is neither"));
+    assert_null(strstr(validated(configmap, "{" NAMED ",\"finalizers\":[\"UP/x\"]}", NULL),
+                       "metadata.finalizers[0]"));
 }
 
 static void test_warnings(void **state)
@@ -458,6 +462,58 @@ static void test_validate_update(void **state)
     }
 }
 
+/* Of a custom resource a fault is found thrice, of a built-in one once. */
+static void test_repeated_faults(void **state)
+{
+    (void)state;
+    const char *bad = "{" NAMED ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"K\","
+                      "\"name\":\"n\"}]}";
+    const char *fault = "metadata.ownerReferences[0].uid: Required value: must not be empty";
+    assert_string_equal(validated(configmap, bad, NULL), fault);
+    assert_string_equal(validated(configmap, bad, "{" NAMED "}"), fault);
+    assert_string_equal(validated(widget, bad, NULL), fault);
+    assert_string_equal(validated(widget, bad, "{" NAMED "}"),
+                        arena_printf(&arena, "%s\n%s\n%s", fault, fault, fault));
+}
+
+#define OWNER(uid, more)                                                                           \
+    "{\"apiVersion\":\"v1\",\"kind\":\"K\",\"name\":\"n\",\"uid\":\"" uid "\"" more "}"
+
+/* Only those that are the same in all are taken out; the order stays. */
+static void test_dedup_owners(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after, *uids; /* uids: NULL: no warning */
+    } cases[] = {
+        {"[]", "[]", NULL},
+        {"[" OWNER("1", "") "]", "[" OWNER("1", "") "]", NULL},
+        {"[" OWNER("1", "") "," OWNER("1", ",\"controller\":true") "]",
+         "[" OWNER("1", "") "," OWNER("1", ",\"controller\":true") "]", NULL},
+        {"[" OWNER("2", "") "," OWNER("1", "") "," OWNER("2", "") "]",
+         "[" OWNER("2", "") "," OWNER("1", "") "]", "2"},
+        {"[" OWNER("b", "") "," OWNER("a", "") "," OWNER("a", "") "," OWNER("b", "") "," OWNER(
+             "b", "") "]",
+         "[" OWNER("b", "") "," OWNER("a", "") "]", "a, b, b"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct warnings w = {.arena = &arena};
+        struct buf b = {0};
+        const char *text =
+            arena_printf(&arena, "{\"metadata\":{\"ownerReferences\":%s}}", cases[i].before);
+        yyjson_mut_doc *d = tree(&arena, text);
+        metadata_dedup_owners(d, d->root, i % 2, &w);
+        json_write(&b, json_get(metadata_of(d->root), "ownerReferences"));
+        assert_string_equal(buf_text(&arena, &b), cases[i].after);
+        assert_int_equal(w.n, cases[i].uids ? 1 : 0);
+        if (cases[i].uids) {
+            assert_true(str_ends(w.items[0], str_from(cases[i].uids)));
+            const char *when = strstr(w.items[0].ptr, "after mutating admission");
+            assert_true(!when == !(i % 2));
+        }
+    }
+}
+
 /* A fault that shows the whole list, once for each of many items. */
 static void test_many_controllers(void **state)
 {
@@ -503,7 +559,7 @@ int main(void)
         T(test_accessors),      T(test_validate_create),       T(test_validate_names),
         T(test_own_name_check), T(test_annotations_too_large), T(test_core_finalizers),
         T(test_warnings),       T(test_validate_update),       T(test_many_controllers),
-        T(test_cluster_scope),
+        T(test_cluster_scope),  T(test_repeated_faults),       T(test_dedup_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
