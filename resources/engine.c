@@ -299,6 +299,7 @@ int engine_ensure(struct engine *e, struct type *t, struct scope s, yyjson_mut_v
     op_set_type(op, t, type_storage(t));
     op->scope = (struct scope){arena_str(&op->arena, s.workspace), arena_str(&op->arena, s.ns)};
     op->validation = FIELD_VALIDATION_IGNORE;
+    op->manager = STR("coracle");
     op->body = json_doc(&op->arena);
     yyjson_mut_doc_set_root(op->body, json_copy(op->body, obj));
     int rc = engine_run(e, op);

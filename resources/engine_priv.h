@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "resources/engine.h"
+#include "resources/managed.h"
 #include "resources/status.h"
 #include "resources/write.h"
 
@@ -99,7 +100,9 @@ struct write {
     int64_t rev;          /* its revision */
     uint64_t stamp;
     yyjson_mut_doc *doc;       /* of obj */
-    yyjson_mut_val *obj, *old; /* in the storage version */
+    yyjson_mut_val *obj, *old; /* in the storage version; obj in the request's until write_to_storage */
+    struct managed_before owners;
+    yyjson_mut_val *old_owners; /* out of old for the moment */
     struct write_record *records;
     struct store_cmp *cmps;
     size_t n_cmps, cap_cmps;
@@ -160,6 +163,9 @@ int write_current(struct write *w, const struct type_version *v, yyjson_mut_doc 
  */
 int write_encode(struct write *w, const struct type *t, yyjson_mut_doc *d, yyjson_mut_val *obj,
                  struct blob **ret, struct err *err);
+/* The op's object into w->value. One that is too large only with its managedFields loses them, as
+ * the reference has it for all but applies. */
+int write_encode_object(struct write *w, struct err *err);
 /* Puts the op's object or takes it away with this transaction. */
 void write_put_object(struct write *w);
 void write_delete_object(struct write *w);
@@ -170,12 +176,14 @@ void write_answer_deleted(struct write *w, int64_t rev);
 void write_answer_gone(struct write *w, int64_t rev);
 
 /* ---- write_decode.c: from a body to an object ---- */
-enum decode_as { DECODE_BODY, DECODE_PATCHED };
+enum decode_as { DECODE_BODY, DECODE_PATCHED, DECODE_APPLIED };
 /* Takes obj (in w->doc, in the request's version by its claim) through decoding: type meta,
- * metadata, types, unknown fields, defaults, namespace; then into the storage version. *ret_rv: the
- * resourceVersion it carried, taken out of it. */
+ * metadata, types, unknown fields, defaults, namespace. *ret_rv: the resourceVersion it carried,
+ * taken out of it, as its managedFields are (into w->owners). */
 int write_decode(struct write *w, yyjson_mut_val *obj, enum decode_as as, struct str *ret_rv,
                  struct err *err);
+/* Takes w->obj from the request's version into the storage version. */
+int write_to_storage(struct write *w, struct err *err);
 /* `the name of the object (x) does not match the name on the URL (y)`. */
 int write_check_name(const struct op *op, const yyjson_mut_val *obj, struct err *err);
 /* Go's text of a body that does not decode: `Widget in version "v1" cannot be handled as a Widget:
@@ -183,9 +191,30 @@ int write_check_name(const struct op *op, const yyjson_mut_val *obj, struct err 
 int write_decode_error(struct write *w, enum decode_as as, struct str api_version, struct str kind,
                        const yyjson_mut_val *obj, const char *detail, struct err *err);
 
-/* ---- write_create.c, write_update.c, write_delete.c ---- */
+/* ---- write_owners.c: managedFields ---- */
+/* One write as its owners see it; w->doc is set. */
+struct managed write_managed(struct write *w);
+/* The object before as the request's version has it, without its managedFields, which go to
+ * w->owners where those are not there yet. NULL: a create. */
+int write_live(struct write *w, yyjson_mut_val **ret, struct err *err);
+/* Gives w->old its managedFields back after write_live. */
+void write_live_done(struct write *w);
+/* The owners of w->obj, still in the request's version, after any write but an apply. */
+int write_own(struct write *w, struct err *err);
+/* Before a patch is applied to base: its managedFields, which few patches touch, are set apart. */
+void write_own_base(struct write *w, yyjson_mut_val *base);
+/* A write that changes nothing but its owners' times does not change those either. */
+void write_keep_times(struct write *w);
+
+/* ---- write_create.c, write_update.c, write_apply.c, write_delete.c ---- */
 int write_create(struct write *w, struct err *err);
 int write_update(struct write *w, struct err *err);
+/* An update by server-side apply, which may create. */
+int write_apply(struct write *w, struct err *err);
+/* The rest of a create or update once w->obj is decoded and in the storage version. generated: the
+ * name is, so that a taken one is another try. */
+int write_create_rest(struct write *w, struct str rv, bool generated, struct err *err);
+int write_update_rest(struct write *w, struct str rv, struct err *err);
 int write_delete(struct write *w, struct err *err);
 /* All validation of obj (old NULL: a create) in one list of causes. */
 int write_validate(struct write *w, struct err *err);

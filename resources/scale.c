@@ -192,13 +192,56 @@ static int check_identity(struct write *w, yyjson_mut_val *scale, struct err *er
     return write_check_name(w->op, scale, err);
 }
 
-static int patched_scale(struct write *w, const struct type_scale *paths, yyjson_mut_val **ret,
-                         struct err *err)
+/* The new Scale as sent or patched, with its owners; base: the present one. */
+static int changed_scale(struct write *w, const struct managed *m, yyjson_mut_val *base,
+                         struct managed_before *owners, yyjson_mut_val **ret, struct err *err)
 {
-    yyjson_mut_val *base = NULL;
+    bool put = w->op->verb == VERB_UPDATE;
+    yyjson_mut_val *live = json_copy(w->doc, base), *scale = base;
+    int rc = 0;
+    if (put) {
+        scale = json_copy(w->doc, yyjson_mut_doc_get_root(w->op->body));
+    } else {
+        rc = write_patch(w, base, NULL, &scale, err);
+    }
+    rc = rc ? rc : check_scale(w, put ? DECODE_BODY : DECODE_PATCHED, scale, err);
+    if (rc) {
+        return rc;
+    }
+    yyjson_mut_val *spec = json_get(scale, "spec");
+    if (json_get(spec, "replicas") && !json_get_int(spec, "replicas", 0)) {
+        json_remove(spec, "replicas"); /* as the reference's type: a zero is absent */
+    }
+    managed_detach(scale);
+    *ret = scale;
+    return managed_update(m, live, owners, scale, err);
+}
+
+static int applied_scale(struct write *w, const struct managed *m, const yyjson_mut_val *base,
+                         const struct managed_before *owners, yyjson_mut_val **ret, struct err *err)
+{
+    const yyjson_mut_val *body = yyjson_mut_doc_get_root(w->op->body);
+    int rc = managed_apply(m, base, owners->was, body, w->op->force, ret, err);
+    return rc ? rc : check_scale(w, DECODE_APPLIED, *ret, err);
+}
+
+/* The Scale after this write. */
+static int next_scale(struct write *w, const struct managed *m, yyjson_mut_val **ret,
+                      struct err *err)
+{
+    const struct type_scale *paths = &w->op->version->scale;
     struct str rv = json_get_str(metadata_of(w->old), "resourceVersion");
+    const yyjson_mut_val *list = json_get(metadata_of(w->old), "managedFields");
+    struct managed_before owners = {.was = managed_to_scale(m, list), .move = true};
+    yyjson_mut_val *base = NULL;
     int rc = make_scale(paths, w->doc, w->old, rv, REPLICAS_UNSET, &base, err);
-    return rc ? rc : write_patch(w, base, NULL, ret, err);
+    if (rc) {
+        return rc;
+    }
+    rc = w->op->verb == VERB_PATCH && w->op->patch == PATCH_APPLY
+             ? applied_scale(w, m, base, &owners, ret, err)
+             : changed_scale(w, m, base, &owners, ret, err);
+    return rc ? rc : check_identity(w, *ret, err);
 }
 
 int scale_update(struct write *w, struct str *ret_rv, struct err *err)
@@ -206,10 +249,10 @@ int scale_update(struct write *w, struct str *ret_rv, struct err *err)
     const struct type_scale *paths = &w->op->version->scale;
     bool put = w->op->verb == VERB_UPDATE;
     w->doc = json_doc(&w->arena);
-    yyjson_mut_val *scale = put ? json_copy(w->doc, yyjson_mut_doc_get_root(w->op->body)) : NULL;
-    int rc = put ? 0 : patched_scale(w, paths, &scale, err);
-    rc = rc ? rc : check_scale(w, put ? DECODE_BODY : DECODE_PATCHED, scale, err);
-    rc = rc ? rc : check_identity(w, scale, err);
+    struct managed m = write_managed(w);
+    m.scale = true;
+    yyjson_mut_val *scale = NULL;
+    int rc = next_scale(w, &m, &scale, err);
     if (rc) {
         return rc;
     }
@@ -220,7 +263,8 @@ int scale_update(struct write *w, struct str *ret_rv, struct err *err)
     }
     w->obj = json_copy(w->doc, w->old);
     field_set(w->doc, w->obj, paths->spec_path, yyjson_mut_sint(w->doc, replicas));
-    yyjson_mut_val *meta = metadata_of(w->obj);
+    yyjson_mut_val *meta = metadata_of(w->obj), *list = managed_detach(w->obj);
+    managed_attach(w->doc, w->obj, managed_from_scale(&m, list, managed_detach(scale)));
     struct str uid = metadata_uid(scale), rv = json_get_str(metadata_of(scale), "resourceVersion");
     *ret_rv = rv.len ? rv : json_get_str(metadata_of(w->old), "resourceVersion");
     json_remove(meta, "resourceVersion");

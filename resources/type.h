@@ -81,6 +81,8 @@ struct type_subresource {
     /* create: answers a value without storing anything by itself. body is in d; *ret_answer becomes the body of a 201. On
      * the pool. */
     int (*create)(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *body, yyjson_mut_val **ret_answer, struct err *err);
+    /* Top-level fields that it takes from the stored object whatever it is sent, so that nobody comes to own them through it; ends with NULL. */
+    const char *const *resets;
 };
 
 /* What a service adds to its type. Every hook may be NULL; self is type->self. Hooks that take a struct write run inside the
@@ -108,6 +110,10 @@ struct type_strategy {
     int (*create)(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val **ret_answer, struct err *err);
     /* Checks an object's name; NULL: DNS-1123 subdomain. Adds causes at metadata.name (or generateName: is_prefix). */
     void (*name)(void *self, struct str name, bool is_prefix, const struct path *at, struct causes *c);
+    /* What decoding does beyond the schema: fields that are for writing only turned into those that are stored. Before anything else is made of obj. */
+    void (*decoded)(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj);
+    /* As a subresource's: what the object's own endpoint resets. Of built-ins; custom types have their rule. */
+    const char *const *resets;
 };
 
 struct type {

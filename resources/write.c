@@ -53,6 +53,7 @@ static void reset(struct write *w)
     w->stamp = 0;
     w->doc = NULL;
     w->obj = w->old = NULL;
+    w->owners = (struct managed_before){0};
     w->records = NULL;
     w->cmps = NULL;
     w->ops = NULL;

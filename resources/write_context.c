@@ -102,6 +102,16 @@ int write_encode(struct write *w, const struct type *t, yyjson_mut_doc *d, yyjso
     return 0;
 }
 
+int write_encode_object(struct write *w, struct err *err)
+{
+    int rc = write_encode(w, w->op->type, w->doc, w->obj, &w->value, err);
+    if (rc != ERR_TOO_LARGE || w->op->patch == PATCH_APPLY || !managed_detach(w->obj)) {
+        return rc;
+    }
+    err_finish(err);
+    return write_encode(w, w->op->type, w->doc, w->obj, &w->value, err);
+}
+
 void write_put_object(struct write *w)
 {
     struct store_term *terms = NULL;

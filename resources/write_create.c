@@ -126,6 +126,27 @@ static int check_definition(struct write *w, struct err *err)
     return 0;
 }
 
+/* Whoever patches an object into being must be allowed to create it, too. */
+static int check_may_create(struct write *w, struct err *err)
+{
+    const struct op *op = w->op;
+    struct attributes at = {
+        .user = op->user,
+        .verb = STR("create"),
+        .resource_request = true,
+        .group = op->type->group,
+        .version = op->version->name,
+        .resource = op->type->resource,
+        .subresource = op->subresource,
+        .ns = op->scope.ns,
+        .name = op->name,
+    };
+    const char *reason = NULL;
+    return !op->user || access_authorize(w->e->access, &at, &reason) == DECISION_ALLOW
+               ? 0
+               : status_access_denied(err, &at, reason);
+}
+
 static int taken(struct write *w, const struct store_entry *e, struct blob *blob, bool generated,
                  struct err *err)
 {
@@ -156,7 +177,8 @@ static int claim_key(struct write *w, bool generated, struct err *err)
     const struct type *t = w->op->type;
     w->key = type_key(t, w->op->scope, w->name, &w->arena);
     write_compare(w, STORE_CMP_REV, w->key, 0);
-    if (w->attempts == 1 && !w->op->dry_run) {
+    bool looked = w->op->verb == VERB_PATCH;
+    if (looked || (w->attempts == 1 && !w->op->dry_run)) {
         return 0;
     }
     AUTO(blob_unrefp) struct blob *blob = NULL;
@@ -187,6 +209,7 @@ static int create_value(struct write *w, struct err *err)
     int rc = 0;
     if (!sub) {
         rc = write_decode(w, w->obj, DECODE_BODY, &rv, err);
+        rc = rc ? rc : write_to_storage(w, err);
         rc = rc ? rc : write_admit(w, true, err);
         rc = rc ? rc : write_admit(w, false, err);
     }
@@ -220,22 +243,15 @@ static int prepare(struct write *w, struct err *err)
     return rc ? rc : write_admit(w, false, err);
 }
 
-int write_create(struct write *w, struct err *err)
+int write_create_rest(struct write *w, struct str rv, bool generated, struct err *err)
 {
     const struct op *op = w->op;
-    w->operation = STR("create");
-    w->doc = json_doc(&w->arena);
-    w->obj = json_copy(w->doc, yyjson_mut_doc_get_root(op->body));
-    if (op->type->virtual_ || op->subresource.len) {
-        return create_value(w, err);
-    }
-    struct str rv = STR_NULL;
     int64_t version = 0;
-    int rc = write_decode(w, w->obj, DECODE_BODY, &rv, err);
-    bool generated = !metadata_name(w->obj).len;
+    w->operation = STR("create");
     w->name = metadata_name(w->obj);
-    rc = rc ? rc : check_definition(w, err);
+    int rc = check_definition(w, err);
     rc = rc ? rc : prepare(w, err);
+    rc = rc || op->verb != VERB_PATCH ? rc : check_may_create(w, err);
     if (rc) {
         return rc;
     }
@@ -247,11 +263,39 @@ int write_create(struct write *w, struct err *err)
     if (rc == ERR_EXISTS && generated && w->attempts < GENERATED_NAME_ATTEMPTS) {
         rc = 0; /* the transaction fails on it and the next attempt makes another name */
     }
-    rc = rc ? rc : write_encode(w, op->type, w->doc, w->obj, &w->value, err);
+    rc = rc ? rc : write_encode_object(w, err);
     if (rc) {
         return rc;
     }
     w->answer = write_answer_object;
     write_put_object(w);
     return write_also_hook(w, err);
+}
+
+/* What a client may not set on a create is nobody's. */
+static void wipe(struct write *w)
+{
+    yyjson_mut_val *meta = metadata_of(w->obj);
+    json_remove(meta, "deletionTimestamp");
+    json_remove(meta, "deletionGracePeriodSeconds");
+}
+
+int write_create(struct write *w, struct err *err)
+{
+    const struct op *op = w->op;
+    w->operation = STR("create");
+    w->doc = json_doc(&w->arena);
+    w->obj = json_copy(w->doc, yyjson_mut_doc_get_root(op->body));
+    if (op->type->virtual_ || op->subresource.len) {
+        return create_value(w, err);
+    }
+    struct str rv = STR_NULL;
+    int rc = write_decode(w, w->obj, DECODE_BODY, &rv, err);
+    if (rc) {
+        return rc;
+    }
+    wipe(w);
+    rc = write_own(w, err);
+    rc = rc ? rc : write_to_storage(w, err);
+    return rc ? rc : write_create_rest(w, rv, !metadata_name(w->obj).len, err);
 }

@@ -70,6 +70,13 @@ int write_decode_error(struct write *w, enum decode_as as, struct str api_versio
     if (as == DECODE_PATCHED) {
         return patched_error(w, obj, detail, err);
     }
+    if (as == DECODE_APPLIED) {
+        return err_set(err, ERR_UNKNOWN_500,
+                       "failed to convert new object (%.*s/%.*s; %.*s, Kind=%.*s) to proper "
+                       "version: %s",
+                       STR_FMT(metadata_namespace(obj)), STR_FMT(metadata_name(obj)),
+                       STR_FMT(api_version), STR_FMT(kind), detail);
+    }
     return err_set(err, ERR_BAD_REQUEST, "%.*s in version \"%.*s\" cannot be handled as a %.*s: %s",
                    STR_FMT(kind), STR_FMT(version_part(api_version)), STR_FMT(w->op->type->kind),
                    detail);
@@ -194,7 +201,7 @@ static int check_custom(struct decoding *d, struct err *err)
 {
     if (!d->kind.len) {
         AUTO(buf_finish) struct buf text = {0};
-        json_write(&text, d->obj);
+        (d->as == DECODE_PATCHED ? quote_go_json : json_write)(&text, d->obj);
         return unrecognized(d,
                             arena_printf(&d->w->arena, "Object 'Kind' is missing in '%.*s'",
                                          STR_FMT(buf_str(&text))),
@@ -306,7 +313,8 @@ static int refuse_all(struct decoding *d, struct err *err)
 static int report(struct decoding *d, struct err *err)
 {
     const struct op *op = d->w->op;
-    if (op->validation == FIELD_VALIDATION_IGNORE || (!d->unknown.n && !op->duplicates.n)) {
+    if (d->as == DECODE_APPLIED || op->validation == FIELD_VALIDATION_IGNORE ||
+        (!d->unknown.n && !op->duplicates.n)) {
         return 0;
     }
     if (op->validation == FIELD_VALIDATION_STRICT) {
@@ -350,18 +358,54 @@ static int decode_types(struct decoding *d, struct err *err)
     return rc ? decode_error(d, err_message(&why), err) : 0;
 }
 
-static int to_storage(struct decoding *d, struct err *err)
+int write_to_storage(struct write *w, struct err *err)
 {
-    const struct type_version *storage = type_storage(d->t);
-    if (d->version == storage) {
+    const struct type *t = w->op->type;
+    const struct type_version *storage = type_storage(t);
+    if (w->op->version == storage) {
         return 0;
     }
-    int rc = represent_convert(d->t, storage, d->w->doc, d->obj, err);
+    int rc = represent_convert(t, storage, w->doc, w->obj, err);
     if (!rc) {
-        schema_prune(storage->schema, d->obj, NULL);
-        schema_default(storage->schema, d->w->doc, d->obj);
+        schema_prune(storage->schema, w->obj, NULL);
+        schema_default(storage->schema, w->doc, w->obj);
     }
     return rc;
+}
+
+/* Takes the managedFields that a client sent out. An empty list is heard of built-ins only: custom
+ * resources pass a decoder that drops it. */
+static bool sent_empty_owners(const struct decoding *d)
+{
+    const yyjson_mut_val *list = json_get(metadata_of(d->obj), "managedFields");
+    return !d->t->custom && json_is_arr(list) && !json_size(list);
+}
+
+static void take_owners(struct decoding *d, bool empty)
+{
+    struct managed_before *o = &d->w->owners;
+    o->given = managed_detach(d->obj);
+    o->reset = empty || managed_is_reset(o->given, false);
+}
+
+/* Defaults, and what the type does beside them. */
+static void complete(struct decoding *d)
+{
+    const struct type_version *v = d->version;
+    yyjson_mut_doc *doc = d->w->doc;
+    if (v && d->as == DECODE_APPLIED && d->t->custom) {
+        schema_default_only(v->schema, doc, d->obj); /* nulls that were applied are validated */
+    } else if (v) {
+        schema_default(v->schema, doc, d->obj);
+    }
+    if (!json_get(d->obj, "kind") ||
+        !json_get(d->obj, "apiVersion")) { /* a built-in that left it to the URL */
+        json_set_str(doc, d->obj, "kind", d->kind);
+        json_set_str(doc, d->obj, "apiVersion", d->api_version);
+    }
+    if (d->t->strategy->decoded) {
+        d->t->strategy->decoded(d->t->self, doc, d->obj);
+    }
 }
 
 int write_decode(struct write *w, yyjson_mut_val *obj, enum decode_as as, struct str *ret_rv,
@@ -369,6 +413,7 @@ int write_decode(struct write *w, yyjson_mut_val *obj, enum decode_as as, struct
 {
     struct decoding d = {
         .w = w, .t = w->op->type, .as = as, .obj = obj, .unknown = {.arena = &w->arena}};
+    bool empty = sent_empty_owners(&d);
     int rc = read_claim(&d, err);
     rc = rc ? rc : d.t->custom ? check_custom(&d, err) : check_builtin(&d, err);
     rc = rc ? rc : decode_types(&d, err);
@@ -381,20 +426,12 @@ int write_decode(struct write *w, yyjson_mut_val *obj, enum decode_as as, struct
     if (rc) {
         return rc;
     }
-    if (d.version) {
-        schema_default(d.version->schema, w->doc, obj);
-    }
-    if (!json_get(obj, "kind") ||
-        !json_get(obj, "apiVersion")) { /* a built-in that left it to the URL */
-        json_set_str(w->doc, obj, "kind", d.kind);
-        json_set_str(w->doc, obj, "apiVersion", d.api_version);
-    }
+    complete(&d);
     yyjson_mut_val *meta = metadata_of(obj);
     *ret_rv = json_get_str(meta, "resourceVersion");
     json_remove(meta, "resourceVersion");
-    json_remove(meta, "managedFields");
-    rc = settle_namespace(&d, err);
-    return rc ? rc : to_storage(&d, err);
+    take_owners(&d, empty);
+    return settle_namespace(&d, err);
 }
 
 int write_check_name(const struct op *op, const yyjson_mut_val *obj, struct err *err)

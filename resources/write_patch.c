@@ -13,15 +13,15 @@ static int unsupported(const struct type *t, struct err *err)
         return err_set(
             err, ERR_MEDIA_TYPE,
             "the body of the request was in an unknown format - accepted media types include: "
-            "application/json-patch+json, application/merge-patch+json");
+            "application/json-patch+json, application/merge-patch+json, "
+            "application/apply-patch+yaml");
     }
     return err_set(err, ERR_MEDIA_TYPE, "415: Unsupported Media Type");
 }
 
 int write_patch_supported(const struct op *op, struct err *err)
 {
-    /* Server-side apply is not built yet. */
-    bool ok = op->patch == PATCH_JSON || op->patch == PATCH_MERGE ||
+    bool ok = op->patch == PATCH_JSON || op->patch == PATCH_MERGE || op->patch == PATCH_APPLY ||
               (op->patch == PATCH_STRATEGIC && !op->type->custom);
     return ok ? 0 : unsupported(op->type, err);
 }

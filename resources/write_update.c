@@ -12,22 +12,37 @@ static int put_body(struct write *w, struct str *ret_rv, struct err *err)
     return rc ? rc : write_check_name(w->op, w->obj, err);
 }
 
-static int patched_body(struct write *w, struct str *ret_rv, struct err *err)
+/* whole: with the managedFields in it, whether the patch touches them or not. */
+static int patch_and_decode(struct write *w, bool whole, struct str *ret_rv, struct err *err)
 {
     const struct op *op = w->op;
     int rc = write_current(w, op->version, &w->doc, err);
     if (rc) {
         return rc;
     }
-    rc = write_patch(w, yyjson_mut_doc_get_root(w->doc), op->version->schema, &w->obj, err);
+    yyjson_mut_val *base = yyjson_mut_doc_get_root(w->doc);
+    w->owners = (struct managed_before){0};
+    if (!whole) {
+        write_own_base(w, base);
+    }
+    rc = write_patch(w, base, op->version->schema, &w->obj, err);
     if (rc) {
         return rc;
     }
     if (!json_depth_ok(w->obj)) {
         return err_set(err, ERR_BAD_REQUEST, "the patched object nests deeper than is allowed");
     }
-    rc = write_decode(w, w->obj, DECODE_PATCHED, ret_rv, err);
-    return rc ? rc : write_check_name(op, w->obj, err);
+    return write_decode(w, w->obj, DECODE_PATCHED, ret_rv, err);
+}
+
+static int patched_body(struct write *w, struct str *ret_rv, struct err *err)
+{
+    int rc = patch_and_decode(w, false, ret_rv, err);
+    if (rc && w->owners.move && w->owners.was) { /* the error may show the object: all of it */
+        err_finish(err);
+        rc = patch_and_decode(w, true, ret_rv, err);
+    }
+    return rc ? rc : write_check_name(w->op, w->obj, err);
 }
 
 /* ---- what must match ---- */
@@ -73,8 +88,9 @@ static int check_version(struct write *w, struct str rv, struct err *err)
 /* The object as it was, with the new one's status. */
 static void only_status(struct write *w)
 {
-    yyjson_mut_val *status = json_get(w->obj, "status");
+    yyjson_mut_val *status = json_get(w->obj, "status"), *owners = managed_detach(w->obj);
     w->obj = json_copy(w->doc, w->old);
+    managed_attach(w->doc, w->obj, owners);
     if (status) {
         json_setz(w->doc, w->obj, "status", status);
     } else {
@@ -196,7 +212,8 @@ static bool grace_over(const yyjson_mut_val *old)
 
 static int conclude(struct write *w, struct err *err)
 {
-    int rc = write_encode(w, w->op->type, w->doc, w->obj, &w->value, err);
+    write_keep_times(w);
+    int rc = write_encode_object(w, err);
     if (rc) {
         return rc;
     }
@@ -213,12 +230,22 @@ static int conclude(struct write *w, struct err *err)
     return write_also_hook(w, err);
 }
 
+int write_update_rest(struct write *w, struct str rv, struct err *err)
+{
+    int rc = check_uid(w, err);
+    rc = rc ? rc : prepare(w, rv, err);
+    return rc ? rc : conclude(w, err);
+}
+
 int write_update(struct write *w, struct err *err)
 {
     const struct op *op = w->op;
     struct str rv = STR_NULL;
     w->operation = STR("update");
     bool scale = scale_asked(op);
+    if (op->verb == VERB_PATCH && op->patch == PATCH_APPLY && !scale) {
+        return write_apply(w, err);
+    }
     bool put = op->verb == VERB_UPDATE && !scale;
     int rc = op->verb == VERB_PATCH ? write_patch_supported(op, err) : 0;
     rc = rc || !put ? rc : put_body(w, &rv, err);
@@ -232,7 +259,7 @@ int write_update(struct write *w, struct err *err)
     if (!put) {
         rc = scale ? scale_update(w, &rv, err) : patched_body(w, &rv, err);
     }
-    rc = rc ? rc : check_uid(w, err);
-    rc = rc ? rc : prepare(w, rv, err);
-    return rc ? rc : conclude(w, err);
+    rc = rc || scale ? rc : write_own(w, err);
+    rc = rc || scale ? rc : write_to_storage(w, err);
+    return rc ? rc : write_update_rest(w, rv, err);
 }

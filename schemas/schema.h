@@ -69,6 +69,9 @@ void schema_prune(const struct schema *s, yyjson_mut_val *obj, struct schema_unk
  * default; without one it is dropped). d: the document obj belongs to. */
 void schema_default(const struct schema *s, yyjson_mut_doc *d, yyjson_mut_val *obj);
 
+/* The same, but nulls of non-nullable fields without a default stay, for validation to refuse: what the reference does after an apply. */
+void schema_default_only(const struct schema *s, yyjson_mut_doc *d, yyjson_mut_val *obj);
+
 /* Validates everything but the ObjectMeta: types, formats, enum, pattern, ranges, lengths, required, additionalProperties,
  * nullable, int-or-string, list-type set and map, embedded resources' apiVersion/kind/metadata, oneOf/anyOf/allOf/not.
  * old: the object before an update, NULL on create; an error at a value that old has unchanged is not reported (the

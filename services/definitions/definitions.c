@@ -145,7 +145,11 @@ static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_m
     return 0;
 }
 
+static const char *const the_status[] = {"status", NULL};
+static const char *const all_but_status[] = {"metadata", "spec", NULL};
+
 const struct type_strategy definition_strategy = {
+    .resets = the_status,
     .prepare = prepare,
     .validate = validate,
     .before_delete = before_delete,
@@ -156,7 +160,8 @@ const struct type_strategy definition_strategy = {
 const struct type_subresource definition_subresources[1] = {
     {.name = {"status", 6},
      .verbs = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH),
-     .merge = merge_status},
+     .merge = merge_status,
+     .resets = all_but_status},
 };
 
 /* ---- writing statuses ---- */

@@ -39,6 +39,9 @@ static void set_label(yyjson_mut_doc *d, yyjson_mut_val *obj)
     }
 }
 
+static const char *const the_status[] = {"status", NULL};
+static const char *const the_spec[] = {"spec", NULL};
+
 static bool has_finalizer(const yyjson_mut_val *obj, const char *finalizer)
 {
     struct json_iter it = json_iter(json_path(obj, "spec", "finalizers", NULL));
@@ -61,6 +64,12 @@ static void begin(yyjson_mut_doc *d, yyjson_mut_val *obj)
     }
     json_set_str(d, status, "phase", STR("Active"));
     json_setz(d, obj, "status", status);
+}
+
+static void decoded(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj)
+{
+    (void)self;
+    set_label(d, obj);
 }
 
 /* The namespace itself: a client changes neither its finalizers nor its status. */
@@ -175,13 +184,19 @@ static const struct type_strategy strategy = {
     .held = held,
     .row = row,
     .name = check_name,
+    .decoded = decoded,
+    .resets = the_status,
 };
 
 static const struct type_subresource subresources[] = {
     {.name = {"status", 6},
      .verbs = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH),
-     .merge = merge_status},
-    {.name = {"finalize", 8}, .verbs = VERB_BIT(VERB_UPDATE), .merge = merge_finalize},
+     .merge = merge_status,
+     .resets = the_spec},
+    {.name = {"finalize", 8},
+     .verbs = VERB_BIT(VERB_UPDATE),
+     .merge = merge_finalize,
+     .resets = the_status},
 };
 
 static int publish(const struct namespaces_deps *d, struct err *err)

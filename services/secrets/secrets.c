@@ -56,19 +56,24 @@ static void canonicalize(yyjson_mut_doc *d, yyjson_mut_val *obj)
     }
 }
 
-static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
-                   yyjson_mut_val *old, struct err *err)
+static void decoded(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj)
 {
     (void)self;
-    (void)w;
-    (void)old;
-    (void)err;
     merge_strings(d, obj);
-    canonicalize(d, obj);
-    configmaps_drop_empty(obj, "data");
     if (!json_get_str(obj, "type").len) {
         json_set_str(d, obj, "type", STR("Opaque"));
     }
+}
+
+static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
+                   yyjson_mut_val *old, struct err *err)
+{
+    (void)w;
+    (void)old;
+    (void)err;
+    decoded(self, d, obj);
+    canonicalize(d, obj);
+    configmaps_drop_empty(obj, "data");
     return 0;
 }
 
@@ -179,7 +184,8 @@ static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
     row_age(d, obj, cells);
 }
 
-static const struct type_strategy strategy = {.prepare = prepare, .validate = validate, .row = row};
+static const struct type_strategy strategy = {
+    .decoded = decoded, .prepare = prepare, .validate = validate, .row = row};
 
 int secrets_provide(const struct secrets_deps *d, struct secrets **ret, struct err *err)
 {

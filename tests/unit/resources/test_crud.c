@@ -434,7 +434,7 @@ static void test_patch(void **state)
     op = fixture_op(&f, VERB_PATCH, notes, "ns", "a");
     fixture_body(op, "{}");
     op->patch = PATCH_APPLY;
-    expect(fixture_run(&f, op, &a, &code), 415, "UnsupportedMediaType", NULL);
+    expect(fixture_run(&f, op, &a, &code), 400, "BadRequest", "invalid object type: /, Kind=");
     op = fixture_op(&f, VERB_PATCH, widgets, "ns", "a");
     fixture_body(op, "{'status':{'ready':'many'}}");
     op->patch = PATCH_MERGE;
