@@ -213,10 +213,8 @@ static void put_entry(struct buf *b, const struct protobuf_field *f, const yyjso
 {
     size_t begun = protobuf_begin(b, f->number);
     protobuf_put_bytes(b, 1, json_str(key));
-    size_t at = b->len;
-    put_value(b, f, 2, v, depth);
-    if (f->kind == PROTOBUF_BYTES && b->ptr[b->len - 1] == 0 && b->len == at + 2) {
-        b->len = at; /* Go leaves out bytes of length 0 here */
+    if (f->kind != PROTOBUF_BYTES || json_is_str(v)) {
+        put_value(b, f, 2, v, depth);
     }
     protobuf_end(b, begun);
 }
