@@ -67,7 +67,8 @@ struct protobuf {
  * of `more` (may be NULL). Time, MicroTime, Quantity, IntOrString, Strings (a list of strings in
  * field 1: what a map of lists holds) and Raw (JSON in bytes) are known messages. With "!" at the
  * end a field is PROTOBUF_KEEP, with "?" PROTOBUF_OPTIONAL. A message whose fields are named
- * "|object", "|array" and "|bool" is one value in one of these forms. ERR_INVALID. */
+ * "|object", "|array" and "|bool" is one value in one of these forms. A message within itself must
+ * be optional there. ERR_INVALID. */
 int protobuf_create(struct arena *a, const yyjson_mut_val *tables, const struct protobuf *more,
                     struct protobuf **ret, struct err *err);
 /* NULL: neither p nor its `more` has it. p may be NULL. */

@@ -7,6 +7,8 @@
 
 #include "base/json.h"
 
+enum { WRITTEN_DEPTH = 16 }; /* of messages that are always there */
+
 static const char *const kind_names[] = {"string",      "bytes",   "bool",      "int",
                                          "double",      "Time",    "MicroTime", "Quantity",
                                          "IntOrString", "Strings", "Raw"};
@@ -128,6 +130,21 @@ static int read_message(const struct protobuf *p, struct arena *a, struct protob
     return 0;
 }
 
+/* Whether what is written of an empty message comes to an end: its messages that are always there
+ * are not within each other. */
+static bool ends(const struct protobuf_message *m, unsigned depth)
+{
+    for (size_t i = 0; i < m->n && depth <= WRITTEN_DEPTH; i++) {
+        const struct protobuf_field *f = &m->fields[i];
+        bool written = f->kind == PROTOBUF_MESSAGE && f->shape == PROTOBUF_ONE &&
+                       f->zero != PROTOBUF_OPTIONAL && !m->either;
+        if (written && !ends(f->message, depth + 1)) {
+            return false;
+        }
+    }
+    return depth <= WRITTEN_DEPTH;
+}
+
 int protobuf_create(struct arena *a, const yyjson_mut_val *tables, const struct protobuf *more,
                     struct protobuf **ret, struct err *err)
 {
@@ -144,6 +161,12 @@ int protobuf_create(struct arena *a, const yyjson_mut_val *tables, const struct 
         int r = read_message(p, a, &messages[i], it.val, err);
         if (r < 0) {
             return r;
+        }
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        if (!ends(&messages[i], 0)) {
+            return err_set(err, ERR_INVALID, "message %.*s: it is within itself and not optional",
+                           STR_FMT(messages[i].name));
         }
     }
     *ret = p;

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/json.h"
 #include "base/limits.h"
 
@@ -25,7 +26,7 @@ static const char tables_text[] =
     "IntOrString\",\"raw\":\"10 Raw\",\"sub\":\"11 Sub\",\"names\":\"12 list "
     "string\",\"subs\":\"13 "
     "list Sub\",\"map\":\"14 map string\",\"bytes\":\"15 map bytes\",\"lists\":\"16 map "
-    "Strings\",\"next\":\"17 All\",\"kept\":\"18 Kept\",\"more\":\"19 map Sub\",\"ints\":\"20 map "
+    "Strings\",\"next\":\"17 All?\",\"kept\":\"18 Kept\",\"more\":\"19 map Sub\",\"ints\":\"20 map "
     "int\",\"shared\":\"21 Shared\"},\"Sub\":{\"name\":\"1 string\",\"n\":\"2 int\"},"
     "\"Kept\":{\"s\":\"1 string?\",\"b\":\"2 bytes?\",\"t\":\"3 bool?\",\"i\":\"4 int?\",\"d\":\"5 "
     "double?\",\"sub\":\"6 Sub?\"}}";
@@ -456,6 +457,52 @@ static void test_bytes(void **state)
     assert_true(str_is(v, "untouched"));
 }
 
+/* ---- written ---- */
+
+static void written(struct world *w, const char *message, const char *json, const char *hex)
+{
+    struct arena a;
+    AUTO(buf_finish) struct buf b = {0};
+    arena_init(&a, 0);
+    protobuf_encode(protobuf_find(w->tables, str_from(message)), parsed(&a, json), &b);
+    struct str want = bytes_of(&a, hex);
+    if (!str_eq(buf_str(&b), want)) {
+        AUTO(buf_finish) struct buf text = {0};
+        crypto_hex(&text, (const unsigned char *)b.ptr, b.len);
+        fail_msg("%s: %.*s", json, STR_FMT(buf_str(&text)));
+    }
+    arena_finish(&a);
+}
+
+static void test_written(void **state)
+{
+    struct world *w = *state;
+    written(w, "Sub", "{}", "0a00 1000");
+    written(w, "Sub", "{\"n\":-1,\"name\":\"x\",\"other\":[]}", "0a0178 10ffffffffffffffffff01");
+    written(w, "Sub", "{\"n\":\"x\",\"name\":7}", "0a00 1000"); /* of another kind */
+    written(w, "Sub", "null", "0a00 1000");
+    written(w, "Kept", "{}", "");
+    written(w, "Kept", "{\"s\":\"\",\"b\":\"\",\"t\":false,\"i\":0,\"d\":0,\"sub\":{}}",
+            "0a00 1200 1800 2000 290000000000000000 32040a001000");
+    written(w, "Kept", "{\"s\":null,\"b\":\"no base64\",\"d\":1.5}", "1200 29000000000000f83f");
+}
+
+static void test_within(void **state)
+{
+    static const char *const bad[] = {"{\"M\":{\"m\":\"1 M\"}}",
+                                      "{\"A\":{\"b\":\"1 B!\"},\"B\":{\"a\":\"1 A\"}}"};
+    static const char *const fine[] = {
+        "{\"M\":{\"m\":\"1 M?\",\"n\":\"2 list M\",\"o\":\"3 map M\"}}",
+        "{\"A\":{\"|object\":\"1 A\"}}"};
+    struct world *w = *state;
+    struct protobuf *p = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(protobuf_create(&w->arena, parsed(&w->arena, bad[i]), NULL, &p, NULL),
+                         ERR_INVALID);
+        assert_int_equal(protobuf_create(&w->arena, parsed(&w->arena, fine[i]), NULL, &p, NULL), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,7 +513,8 @@ int main(void)
         cmocka_unit_test(test_utf8),       cmocka_unit_test(test_depth),
         cmocka_unit_test(test_large),      cmocka_unit_test(test_large_map),
         cmocka_unit_test(test_truncated),  cmocka_unit_test(test_random),
-        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_bytes),      cmocka_unit_test(test_written),
+        cmocka_unit_test(test_within),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
