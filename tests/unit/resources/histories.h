@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random histories of one object, as JSON: {"seed", "schemas": {"v1", "v2"}, "steps": [...]}. A
- * step is an update or an apply of a whole object, a schema that changes, or a version that goes.
- * Made with the model at hand (slow_owners.h), since an update changes what is live. */
+/* Random histories of one object, as JSON: {"seed", "schemas": {"v1", "v2"}, "steps": [...]} (a
+ * schema may be null: none). A step is an update or an apply of a whole object, a schema that
+ * changes, or a version that goes. Made with the model at hand (slow_owners.h), since an update
+ * changes what is live. */
 #ifndef TESTS_RESOURCES_HISTORIES_H
 #define TESTS_RESOURCES_HISTORIES_H
 
@@ -205,10 +206,13 @@ static yyjson_mut_val *history_v2_schema(struct dice *r, yyjson_mut_doc *d,
     return s;
 }
 
-/* The whole shape: what every object has is added. */
+/* The whole shape: what every object has is added. Of null, a type without schema: anything. */
 static const struct shape *history_shape(struct arena *a, const yyjson_mut_val *schema)
 {
     static const char meta[] = HISTORY_META;
+    if (json_is_null(schema)) {
+        return &shape_any;
+    }
     yyjson_mut_doc *d = NULL;
     assert_int_equal(json_read(a, str_from(meta), &d, NULL, NULL), 0);
     struct shape *s = shape_read(a, schema, false), *text = ARENA_NEW(a, struct shape);
@@ -463,7 +467,9 @@ static yyjson_mut_val *history_turn(struct dice *r, yyjson_mut_doc *d,
     return step;
 }
 
-static yyjson_mut_val *history_request(struct dice *r, yyjson_mut_doc *d, struct slow *s)
+/* shapes: what objects of v1 and v2 look like, whether or not the schemas say so. */
+static yyjson_mut_val *history_request(struct dice *r, yyjson_mut_doc *d, struct slow *s,
+                                       const struct shape *const shapes[2])
 {
     static const char *const managers[] = {"alice", "bob", "carol"};
     static const char *const resets[] = {".status", ".spec"};
@@ -472,7 +478,8 @@ static yyjson_mut_val *history_request(struct dice *r, yyjson_mut_doc *d, struct
          status = dice_percent(r, 12);
     struct history_taste t = {.nulls = dice_percent(r, 25) ? 5 : 0,
                               .repeats = !apply && dice_percent(r, 35) ? 60 : 0};
-    const struct shape *root = s->versions[second].root;
+    const struct shape *root =
+        s->versions[second].root != &shape_any ? s->versions[second].root : shapes[second];
     struct str version = s->versions[second].name;
     const yyjson_mut_val *live = slow_convert(d, s->live, version);
     yyjson_mut_val *step = yyjson_mut_obj(d), *obj = NULL;
@@ -509,10 +516,18 @@ static yyjson_mut_val *history_make(struct arena *a, yyjson_mut_doc *d, uint64_t
     json_setz(d, history, "steps", steps);
     json_setz(d, schemas, "v1", history_root_schema(&r, d));
     json_setz(d, schemas, "v2", history_v2_schema(&r, d, json_get(schemas, "v1")));
+    const struct shape *shapes[2] = {history_shape(a, json_get(schemas, "v1")),
+                                     history_shape(a, json_get(schemas, "v2"))};
+    bool none = dice_percent(&r, 6);
+    if (none) {
+        json_setz(d, schemas, "v1", yyjson_mut_null(d));
+        json_setz(d, schemas, "v2", yyjson_mut_null(d));
+    }
     history_begin(&s, a, history);
     for (size_t n = 4 + dice_below(&r, 8); n; n--) {
-        bool turn = s.live && dice_percent(&r, 6);
-        yyjson_mut_val *step = turn ? history_turn(&r, d, schemas, &s) : history_request(&r, d, &s);
+        bool turn = s.live && !none && dice_percent(&r, 6);
+        yyjson_mut_val *step =
+            turn ? history_turn(&r, d, schemas, &s) : history_request(&r, d, &s, shapes);
         yyjson_mut_arr_append(steps, step);
         history_play(&s, step);
     }

@@ -43,9 +43,9 @@ enum slow_outcome { SLOW_DONE, SLOW_INVALID, SLOW_CONFLICT };
 struct slow_result {
     enum slow_outcome outcome;
     bool unchanged; /* an apply that would change nothing in the object */
-    bool needless; /* refused for what did not fit while looking for what to take away, and there is
-                      nothing to take */
-    bool took;     /* an update that changed or added anything that can be owned */
+    bool needless;  /* refused for what does not fit at the version of who acts' last apply, where
+                       nothing is to be taken away for it */
+    bool took;      /* an update that changed or added anything that can be owned */
     struct slow_conflict conflicts[SLOW_CONFLICTS];
     size_t n_conflicts;
 };
@@ -319,6 +319,10 @@ static struct slow_result slow_apply(struct slow *s, const struct slow_step *ste
     slow_refresh(&next);
     struct slow_owner *o = slow_find(&next, &step->who),
                       last = o ? *o : (struct slow_owner){.manager = STR_NULL};
+    if (last.set.n && !slow_fits_at(s, next.live, last.api_version)) {
+        r.needless = true;
+        return r;
+    }
     const yyjson_mut_val *fresh = slow_lay(s->arena, root, next.live, step->object, s->doc);
     struct paths set = slow_fields(s->arena, root, step->object);
     slow_put(&next, &step->who, paths_without_trees(s->arena, &set, &step->reset));

@@ -22,7 +22,8 @@ struct tally {
 struct real {
     struct arena *arena;
     yyjson_mut_doc *doc;
-    struct schema *schemas[2]; /* NULL: the version is gone */
+    struct schema *schemas[2]; /* NULL: none */
+    bool gone[2];              /* the version is */
     struct fieldset *strip, *reset;
     const yyjson_mut_val *live;
     struct ownership owners;
@@ -31,11 +32,9 @@ struct real {
 static bool real_schema(void *arg, struct str version, const struct schema_node **ret)
 {
     struct real *r = (struct real *)arg;
-    struct schema *s = str_is(version, "v1")   ? r->schemas[0]
-                       : str_is(version, "v2") ? r->schemas[1]
-                                               : NULL;
-    *ret = s ? schema_root(s) : NULL;
-    return s != NULL;
+    size_t i = str_is(version, "v2");
+    *ret = r->schemas[i] ? schema_root(r->schemas[i]) : NULL;
+    return !r->gone[i];
 }
 
 static int real_convert(void *arg, const yyjson_mut_val *obj, struct str version,
@@ -57,7 +56,7 @@ static struct schema *real_compile(const yyjson_mut_val *schema)
 {
     struct schema *s = NULL;
     struct err err = {0};
-    if (schema_create(schema, NULL, &s, &err)) {
+    if (!json_is_null(schema) && schema_create(schema, NULL, &s, &err)) {
         fail_msg("%s", err_message(&err));
     }
     return s;
@@ -360,17 +359,21 @@ static const char *play(struct arena *a, const yyjson_mut_val *history, struct t
     struct json_iter it = json_iter(json_get(history, "steps"));
     while (!text && !over && json_next(&it)) {
         struct str what = json_get_str(it.val, "do");
-        struct schema **schema = &r.schemas[str_is(json_get_str(it.val, "version"), "v2")];
+        size_t version = str_is(json_get_str(it.val, "version"), "v2");
         if (str_is(what, "update") || str_is(what, "apply")) {
-            if (!*schema) {
+            if (r.gone[version]) {
                 continue; /* only in what was made shorter */
             }
             text = play_request(&r, &s, it.val, t, &over);
             text = text ? arena_printf(a, "step %zu: %s", it.index, text) : NULL;
             continue;
         }
-        schema_unref(*schema);
-        *schema = str_is(what, "drop") ? NULL : real_compile(json_get(it.val, "schema"));
+        if (str_is(what, "drop")) {
+            r.gone[version] = true;
+        } else {
+            schema_unref(r.schemas[version]);
+            r.schemas[version] = real_compile(json_get(it.val, "schema"));
+        }
         history_play(&s, it.val);
     }
     real_end(&r);
