@@ -81,6 +81,8 @@ enum approval approval_of(const yyjson_mut_val *obj, struct arena *a, struct str
 /* ---- fill.c: defaults, normal form, status of a new definition ---- */
 int definition_fill(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
                     const yyjson_mut_val *old, struct err *err);
+/* The names and the conversion that follow from what is given: the reference's defaults. */
+void definition_fill_defaults(yyjson_mut_doc *d, yyjson_mut_val *obj);
 /* Brings the spec into the form in which it is stored; unknown may be NULL. */
 void definition_fill_spec(yyjson_mut_doc *d, yyjson_mut_val *obj, struct schema_unknown *unknown);
 void definition_fill_status(yyjson_mut_doc *d, yyjson_mut_val *obj);

@@ -414,6 +414,103 @@ class Conversion(unittest.TestCase):
         self.do(200, "PUT", crds + name, gone)
         self.assertEqual(self.do(200, "GET", self.path("v2", "b"))["spec"], {"address": "h:2"})
 
+    def migrate(self, name, resource):
+        path = "/apis/storagemigration.k8s.io/v1/storageversionmigrations"
+        self.do(201, "POST", path, {"apiVersion": "storagemigration.k8s.io/v1", "kind": "StorageVersionMigration", "metadata": {"name": name},
+                                    "spec": {"resource": {"group": GROUP, "resource": resource}}})
+        for _ in range(300):
+            got = self.do(200, "GET", path + "/" + name)
+            states = {c["type"]: c for c in got["status"].get("conditions", [])}
+            if states.get("Running", {}).get("status") == "False":
+                return got, states
+            time.sleep(0.1)
+        self.fail(got)
+
+    def test_migration(self):
+        self.make()
+        for i in range(25):
+            self.add("v1", "o%02d" % i, "h:%d" % i)
+        name = self.plural + "." + GROUP
+        crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
+        crd = self.do(200, "GET", crds + name)
+        crd["spec"] = definition(self.plural, self.hook, storage="v2")["spec"]
+        self.do(200, "PUT", crds + name, crd)
+        self.add("v2", "new", "h")
+        before = {o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in self.do(200, "GET", self.path("v2"))["items"]}
+        _, states = self.migrate("m-" + self.plural, self.plural)
+        self.assertEqual((states["Succeeded"]["status"], states["Succeeded"]["reason"], states["Succeeded"]["message"]),
+                         ("True", "StorageVersionMigrationSucceeded", "Migration completed"))
+        now = self.do(200, "GET", crds + name)
+        self.assertEqual(now["status"]["storedVersions"], ["v2"])
+        self.assertEqual([(c["status"], c["reason"]) for c in now["status"]["conditions"] if c["type"] == "StorageMigrating"],
+                         [("False", "MigrationSucceeded")])
+        del self.hook.reviews[:]
+        items = self.do(200, "GET", self.path("v2"))["items"]
+        self.assertEqual(self.hook.reviews, [], "something is still stored as v1")
+        self.assertEqual([o["spec"]["address"] for o in items if o["metadata"]["name"] != "new"], ["h:%d" % i for i in range(25)])
+        moved = {o["metadata"]["name"] for o in items if o["metadata"]["resourceVersion"] != before[o["metadata"]["name"]]}
+        self.assertEqual(moved, set(before) - {"new"})
+        self.assertEqual({o["metadata"]["generation"] for o in items}, {1})
+
+    def test_migration_of_what_is_invalid_or_unknown(self):
+        path = "/apis/storagemigration.k8s.io/v1/storageversionmigrations"
+        body = {"apiVersion": "storagemigration.k8s.io/v1", "kind": "StorageVersionMigration", "metadata": {"name": "bad" + self.plural},
+                "spec": {"resource": {"group": "A_", "resource": "UPPER"}}}
+        got = self.do(422, "POST", path, body)
+        self.assertEqual([c["field"] for c in got["details"]["causes"]], ["spec.resource.resource", "spec.resource.group"])
+        body["spec"] = {}
+        got = self.do(422, "POST", path, body)
+        self.assertIn("spec.resource.resource: Required value: resource is required to be set", got["message"])
+        body["spec"] = {"resource": {"group": "none.example.com", "resource": "nones"}}
+        got = self.do(201, "POST", path, body)
+        self.assertEqual(got["status"], {})
+        got["spec"]["resource"]["resource"] = "others"
+        got = self.do(422, "PUT", path + "/bad" + self.plural, got)
+        self.assertIn("field is immutable", got["message"])
+
+    def ruled(self, rules, v1, v2, want=201, dry=False):
+        version = lambda name, storage, spec: {"name": name, "served": True, "storage": storage, "schema": {
+            "openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": spec}}}}}
+        return self.do(want, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": self.plural + "." + GROUP, "annotations": {"coracle.dev/conversion": rules}},
+            "spec": {"group": GROUP, "scope": "Namespaced", "names": {"plural": self.plural, "kind": self.plural.capitalize()},
+                     "versions": [version("v1", True, v1), version("v2", False, v2)]}})
+
+    def test_rules(self):
+        text, number = {"type": "string"}, {"type": "integer"}
+        v1 = {"hostPort": text, "port": number, "color": {"type": "string", "enum": ["red", "green"]}}
+        v2 = {"address": text, "ports": {"type": "array", "maxItems": 1, "items": number}, "color": {"type": "string", "enum": ["RED", "GREEN"]}}
+        got = self.ruled("rules:\n- from: v1\n  to: v2\n  steps: []\n", v1, v2, 422)
+        self.assertEqual({c["field"] for c in got["details"]["causes"]}, {"metadata.annotations[coracle.dev/conversion]"})
+        self.assertIn(".spec.hostPort is lost", got["message"])
+        rules = """
+rules:
+- from: v1
+  to: v2
+  steps:
+  - move: {from: .spec.hostPort, to: .spec.address}
+  - wrap: {from: .spec.port, to: .spec.ports}
+  - values: {path: .spec.color, values: {red: RED, green: GREEN}}
+lossy: {v2: [.spec.ports]}
+"""
+        self.ruled(rules, v1, v2)
+        self.assertEqual(self.add("v1", "a", "h", port=1, color="red")["spec"], {"hostPort": "h", "port": 1, "color": "red"})
+        self.assertEqual(self.do(200, "GET", self.path("v2", "a"))["spec"], {"address": "h", "ports": [1], "color": "RED"})
+        self.assertEqual(self.add("v2", "b", "h", ports=[2], color="GREEN")["spec"], {"address": "h", "ports": [2], "color": "GREEN"})
+        self.assertEqual(self.do(200, "GET", self.path("v1", "b"))["spec"], {"hostPort": "h", "port": 2, "color": "green"})
+        got = self.do(200, "PATCH", self.path("v2", "a"), {"spec": {"ports": [3]}}, {"Content-Type": "application/merge-patch+json"})
+        self.assertEqual(got["spec"]["ports"], [3])
+        self.assertEqual([o["spec"]["port"] for o in self.do(200, "GET", self.path("v1"))["items"]], [3, 2])
+        self.assertEqual([o["spec"]["ports"] for o in self.do(200, "GET", self.path("v2"))["items"]], [[3], [2]])
+        crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/" + self.plural + "." + GROUP
+        other = rules.replace("red: RED, green: GREEN", "red: GREEN, green: RED")
+        self.do(200, "PATCH", crd, {"metadata": {"annotations": {"coracle.dev/conversion": other}}}, {"Content-Type": "application/merge-patch+json"})
+        self.assertEqual(self.do(200, "GET", self.path("v2", "a"))["spec"]["color"], "GREEN")
+        got = self.do(422, "PATCH", crd, {"metadata": {"annotations": {"coracle.dev/conversion": "rules: {"}}},
+                      {"Content-Type": "application/merge-patch+json"})
+        self.assertIn("metadata.annotations[coracle.dev/conversion]: Invalid value", got["message"])
+
     def test_metrics(self):
         self.make()
         self.add("v2", "a", "h")
