@@ -62,6 +62,8 @@ void openapi_proto_security(struct buf *b, const char *description);
 /* The names of definitions that are taken, and by what. */
 struct openapi_names {
     struct openapi_name *all;
+    struct openapi_server *servers;
+    unsigned last_suffix;
     struct arena arena;
 };
 void openapi_names_init(struct openapi_names *n, const struct registry_snapshot *types);
