@@ -46,10 +46,7 @@ static void add_summary(struct buf *b, struct str body)
 static int decode_cbor(struct op *op, struct str body, yyjson_mut_doc **ret, struct err *err)
 {
     int r = cbor_read(&op->arena, body, ret, err);
-    if (r == ERR_BAD_REQUEST && op->patch != PATCH_APPLY) {
-        return err_wrap(err, "unable to determine group/version/kind");
-    }
-    return r;
+    return r == ERR_BAD_REQUEST ? err_wrap(err, "unable to determine group/version/kind") : r;
 }
 
 static int decode(struct call *c, struct op *op, enum media media, yyjson_mut_doc **ret,
@@ -95,6 +92,14 @@ int body_read_object(struct call *c, struct op *op, struct str kind, struct err 
     return 0;
 }
 
+static int decode_apply_cbor(struct call *c, struct op *op, struct err *err)
+{
+    AUTO(err_finish) struct err why = {0};
+    return cbor_read(&op->arena, c->http->body, &op->body, &why) == 0
+               ? 0
+               : err_set(err, ERR_BAD_REQUEST, "error decoding patch: %s", err_message(&why));
+}
+
 /* A body that begins as JSON is read as that, which is quicker; what is wrong with it is said by
  * the reader of YAML, as in the reference. */
 static int decode_apply(struct call *c, struct op *op, struct err *err)
@@ -124,7 +129,7 @@ int body_read_patch(struct call *c, struct op *op, struct err *err)
     AUTO(err_finish) struct err why = {0};
     int r = body_check(c, err);
     if (r == 0 && op->patch == PATCH_APPLY) {
-        r = decode_apply(c, op, err);
+        r = negotiate_patch_cbor(c) ? decode_apply_cbor(c, op, err) : decode_apply(c, op, err);
     } else if (r == 0 && decode(c, op, MEDIA_JSON, &op->body, &why) < 0) {
         r = err_set(err, ERR_BAD_REQUEST, "invalid JSON patch");
     }

@@ -210,6 +210,7 @@ static bool takes_protobuf(const struct op *op)
            (op->type->protobuf || op->verb == VERB_DELETE || op->verb == VERB_DELETECOLLECTION);
 }
 
+#define APPLY_CBOR "application/apply-patch+cbor"
 #define UNKNOWN_FORMAT                                                                             \
     "the body of the request was in an unknown format - accepted media types include: "
 
@@ -230,6 +231,11 @@ int negotiate_body(const struct call *c, enum media *ret, struct err *err)
     return 0;
 }
 
+bool negotiate_patch_cbor(const struct call *c)
+{
+    return str_is(media_type(c), APPLY_CBOR);
+}
+
 int negotiate_patch(const struct call *c, bool builtin, enum patch_type *ret, struct err *err)
 {
     struct str s = media_type(c);
@@ -237,7 +243,7 @@ int negotiate_patch(const struct call *c, bool builtin, enum patch_type *ret, st
         *ret = PATCH_JSON;
     } else if (str_is(s, "application/merge-patch+json")) {
         *ret = PATCH_MERGE;
-    } else if (str_is(s, "application/apply-patch+yaml")) {
+    } else if (str_is(s, "application/apply-patch+yaml") || str_is(s, APPLY_CBOR)) {
         *ret = PATCH_APPLY;
     } else if (builtin && str_is(s, "application/strategic-merge-patch+json")) {
         *ret = PATCH_STRATEGIC;
@@ -246,7 +252,7 @@ int negotiate_patch(const struct call *c, bool builtin, enum patch_type *ret, st
     } else {
         return err_set(err, ERR_MEDIA_TYPE,
                        UNKNOWN_FORMAT "application/json-patch+json, application/merge-patch+json, "
-                                      "application/apply-patch+yaml");
+                                      "application/apply-patch+yaml, " APPLY_CBOR);
     }
     return 0;
 }

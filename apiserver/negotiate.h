@@ -25,6 +25,8 @@ bool negotiate_pretty(const struct call *c);
 enum media { MEDIA_JSON, MEDIA_YAML, MEDIA_PROTOBUF, MEDIA_CBOR };
 /* The form of an object's body; none given is JSON. ERR_MEDIA_TYPE. */
 int negotiate_body(const struct call *c, enum media *ret, struct err *err);
+/* Whether an apply patch is CBOR (or YAML). */
+bool negotiate_patch_cbor(const struct call *c);
 /* The kind of patch. ERR_MEDIA_TYPE in the words of the dialect (strategic merge is the built-ins'
  * alone). */
 int negotiate_patch(const struct call *c, bool builtin, enum patch_type *ret, struct err *err);

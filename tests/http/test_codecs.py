@@ -361,3 +361,23 @@ class Codecs(Case):
                 status, _, answer = self.server.request("POST", path, body, headers={"Content-Type": CBOR})
                 self.assertStatus((status, None, answer), 400, "BadRequest", words)
         self.assertEqual(uncbor(self.ask(CBOR, self.widgets + "/none", code=404)[1])["reason"], "NotFound")
+
+    def test_cbor_apply(self):
+        kind = "application/apply-patch+cbor"
+        for path, what, spec in ((self.widgets + "/w", ("codecs.example.com/v1", "Widget"), {"spec": {"n": 1}}),
+                                 (self.configmaps + "/c", ("v1", "ConfigMap"), {"data": {"k": "v"}})):
+            patch = {"apiVersion": what[0], "kind": what[1], "metadata": {"name": path[-1]}, **spec}
+            _, data = self.ask(CBOR, path + "?fieldManager=m", "PATCH", SELF + to_cbor(patch), code=201, Content_Type=kind)
+            made = uncbor(data)
+            self.assertEqual({k: made[k] for k in spec}, spec)
+            self.assertEqual([(m["manager"], m["operation"]) for m in made["metadata"]["managedFields"]], [("m", "Apply")])
+            status, _, answer = self.server.request("PATCH", path + "?fieldManager=m", b"\xff", headers={"Content-Type": kind})
+            self.assertStatus((status, None, answer), 400, "BadRequest", 'error decoding patch: cbor: unexpected "break" code')
+
+    def test_managed_fields(self):
+        """fieldsV1 is JSON in bytes, as it is in JSON."""
+        made = self.make("a", {"k": "v"})
+        message = unwrap(self.ask(PROTOBUF, self.configmaps + "/a")[1])[2]
+        entries = [dict(fields(e)) for e in many(one(message, 1), 17)]
+        self.assertEqual([json.loads(one(e[7], 1)) for e in entries], [m["fieldsV1"] for m in made["metadata"]["managedFields"]])
+        self.assertEqual([e[6] for e in entries], [b"FieldsV1"])

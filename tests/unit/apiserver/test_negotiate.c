@@ -201,6 +201,7 @@ static void patch_types(void **state)
                 {"application/merge-patch+json; charset=utf-8", PATCH_MERGE, PATCH_MERGE},
                 {"application/strategic-merge-patch+json", PATCH_STRATEGIC, -1},
                 {"application/apply-patch+yaml", PATCH_APPLY, PATCH_APPLY},
+                {"application/apply-patch+cbor", PATCH_APPLY, PATCH_APPLY},
                 {"application/json", -1, -1},
                 {NULL, -1, -1}};
     (void)state;
