@@ -3,7 +3,7 @@
 import base64, http.server, json, os, re, shutil, socket, ssl, subprocess, tempfile, threading, time, unittest
 
 import support
-from support import Kept, LIMITS, Raw, Watch, openssl, until
+from support import Curl, Http2Watch, Kept, LIMITS, Raw, Watch, openssl, until
 
 GROUP = "/apis/things.io/v1"
 V2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -380,6 +380,27 @@ class Proxy(Case):
         with Raw(self.s) as raw:
             raw.send(b"GET " + GROUP.encode() + b"/flood HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admintoken\r\n\r\n")
             raw.read_head()
+        self.assertTrue(r.cut.wait(10))
+
+    @unittest.skipUnless(Curl.can(), "curl has no HTTP/2")
+    def test_http2(self):
+        """The same over HTTP/2, whose streams end one by one."""
+        r = self.joined()
+        status, version, body = Curl.request(self.s, GROUP + "/echo")
+        self.assertEqual((status, version, json.loads(body)["method"]), (200, "2", "GET"))
+        self.assertEqual(len(Curl.request(self.s, GROUP + "/flood")[2]), 1600 * 65536)
+        with self.assertRaises(RuntimeError):
+            if Curl.request(self.s, GROUP + "/half")[0] == 503:
+                raise RuntimeError("it was seen before it began")
+        w = Http2Watch(self.s, GROUP + "/things?watch=true")
+        w.wait(3)
+        w.join(10)
+        self.assertTrue(w.clean, w.error)
+        w.close()
+        r.events = 1000
+        w = Http2Watch(self.s, GROUP + "/things?watch=true")
+        w.wait(1)
+        w.close()
         self.assertTrue(r.cut.wait(10))
 
     def test_a_remote_that_misbehaves(self):

@@ -603,6 +603,65 @@ static void test_definition_that_cannot_be_read(void **state)
     registry_snapshot_unref(s);
 }
 
+/* ---- what other servers serve ---- */
+
+static struct apiservice *remote(const char *url, const char *definitions)
+{
+    struct apiservice *s = apiservice_create();
+    s->url = url;
+    s->documents = aggregation_documents_create();
+    s->documents->v2_paths =
+        blob_create(STR("\"/apis/g/v1/x\":{\"schema\":{\"$ref\":\"#/definitions/A\"}}"));
+    s->documents->v2_definitions = blob_create(str_from(definitions));
+    return s;
+}
+
+/* Writes one and gives its definitions, then its paths. */
+static char *merged(struct openapi_names *n, const char *url, const char *definitions)
+{
+    struct buf paths = {0}, all = {0};
+    struct apiservice *s = remote(url, definitions);
+    openapi_remote_write(n, s, &paths, &all);
+    apiservice_unref(s);
+    buf_addc(&all, '|');
+    buf_add(&all, str_skip(buf_str(&paths), sizeof("\"/apis/g/v1/x\":{\"schema\":") - 1));
+    char *text = arena_printf(&n->arena, "%.*s", STR_FMT(buf_str(&all)));
+    buf_finish(&paths);
+    buf_finish(&all);
+    return text;
+}
+
+static void test_remote_definitions(void **state)
+{
+    struct openapi_names n;
+    struct registry_snapshot *s = registry_ref(registry);
+    (void)state;
+    openapi_names_init(&n, s);
+    assert_string_equal(merged(&n, "one", "\"A\":{\"$ref\":\"#/definitions/B\"},\"B\":{}"),
+                        "\"A\":{\"$ref\":\"#/definitions/B\"},\"B\":{}|{\"$ref\":"
+                        "\"#/definitions/A\"}}");
+    /* another group-version of the same server shares them */
+    assert_string_equal(merged(&n, "one", "\"A\":{\"$ref\":\"#/definitions/B\"},\"C\":{\"a\":1}"),
+                        "\"C\":{\"a\":1}|{\"$ref\":\"#/definitions/A\"}}");
+    /* of another server A looks the same, but its B is not */
+    assert_string_equal(
+        merged(&n, "two", "\"A\":{\"$ref\":\"#/definitions/B\"},\"B\":{\"b\":1},\"D\":{}"),
+        "\"A_v2\":{\"$ref\":\"#/definitions/B_v2\"},\"B_v2\":{\"b\":1},\"D\":{}|{\"$ref\":"
+        "\"#/definitions/A_v2\"}}");
+    assert_string_equal(merged(&n, "two", "\"A\":{\"$ref\":\"#/definitions/B\"}"),
+                        "|{\"$ref\":\"#/definitions/A_v2\"}}");
+    /* names that it has already are not given; those of the server's own types are taken */
+    assert_string_equal(merged(&n, "three", "\"A\":{\"c\":1},\"A_v3\":{}"),
+                        "\"A_v4\":{\"c\":1},\"A_v3\":{}|{\"$ref\":\"#/definitions/A_v4\"}}");
+    const struct type *t = s->groups[0].types[0];
+    const char *own = arena_printf(&n.arena, "\"%.*s\":{}", STR_FMT(t->versions[0].openapi_name));
+    const char *want = arena_printf(&n.arena, "\"%.*s_v5\":{}|{\"$ref\":\"#/definitions/A\"}}",
+                                    STR_FMT(t->versions[0].openapi_name));
+    assert_string_equal(merged(&n, "four", own), want);
+    openapi_names_finish(&n);
+    registry_snapshot_unref(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -619,6 +678,7 @@ int main(void)
         cmocka_unit_test(test_v2_proto),
         cmocka_unit_test(test_v2_proto_dry_run),
         cmocka_unit_test(test_definition_that_cannot_be_read),
+        cmocka_unit_test(test_remote_definitions),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
