@@ -169,13 +169,13 @@ static void check_items(struct check *c, const struct atom *a, const yyjson_mut_
     struct items x;
     AUTO(err_finish) struct err why = {0};
     identity_init(&id, a, c->arena);
-    if (items_init(&x, &id, v, &why) < 0) {
+    if ((c->duplicates ? items_read : items_init)(&x, &id, v, &why) < 0) {
         put_error(c, at, "%s", err_message(&why));
         return;
     }
     struct type t = atom_items(a);
     for (size_t i = 0; i < x.n; i++) {
-        if (x.first[i] != i && !c->duplicates) {
+        if (!c->duplicates && x.first[i] != i) {
             AUTO(buf_finish) struct buf b = {0};
             struct element e = items_element(&x, i);
             element_text(&b, &e);
@@ -200,9 +200,10 @@ static void check_list(struct check *c, const struct atom *a, const yyjson_mut_v
         return;
     }
     struct type t = atom_items(a);
-    for (struct json_iter it = json_iter(v); json_next(&it);) {
-        struct element e = {.kind = ELEMENT_INDEX, .index = (int64_t)it.index};
-        check_value(c, t, it.val, &(struct step){at, &e, NULL, 0}, depth);
+    struct element e = {.kind = ELEMENT_INDEX};
+    struct ring ring = ring_of(v);
+    for (yyjson_mut_val *item; (item = ring_item(&ring)); e.index++) {
+        check_value(c, t, item, &(struct step){at, &e, NULL, 0}, depth);
     }
 }
 
@@ -216,8 +217,9 @@ static void check_map(struct check *c, struct atom *a, const yyjson_mut_val *v,
         put_expected(c, at, "map", v, false);
         return;
     }
-    for (struct json_iter it = json_iter(v); json_next(&it);) {
-        struct element e = {.name = json_str(it.key)};
+    struct ring ring = ring_of(v);
+    for (yyjson_mut_val *key; (key = ring_key(&ring));) {
+        struct element e = {.name = name_of(key)};
         struct step here = {at, &e, NULL, 0};
         bool field;
         struct type t = atom_field(a, e.name, &field);
@@ -225,7 +227,7 @@ static void check_map(struct check *c, struct atom *a, const yyjson_mut_val *v,
             put_error(c, &here, "field not declared in schema");
             return; /* as the reference does */
         }
-        check_value(c, t, it.val, &here, depth);
+        check_value(c, t, key->next, &here, depth);
     }
 }
 
@@ -239,8 +241,12 @@ static void check_value(struct check *c, struct type t, const yyjson_mut_val *v,
     }
     if (t.form != TYPE_NODE) {
         if (json_is_obj(v) || json_is_arr(v)) { /* whatever is in it fits */
-            for (struct json_iter it = json_iter(v); json_next(&it);) {
-                check_value(c, t, it.val, at, depth - 1);
+            struct ring ring = ring_of(v);
+            for (yyjson_mut_val *key; json_is_obj(v) && (key = ring_key(&ring));) {
+                check_value(c, t, key->next, at, depth - 1);
+            }
+            for (yyjson_mut_val *item; (item = ring_item(&ring));) {
+                check_value(c, t, item, at, depth - 1);
             }
         }
         return;

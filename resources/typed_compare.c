@@ -80,17 +80,19 @@ static int compare_maps(struct compare *c, struct atom *at, const yyjson_mut_val
     struct members left = members_of(c->arena, l), right = members_of(c->arena, r);
     size_t both = 0;
     int code = 0;
-    for (struct json_iter it = json_iter(left.obj); code == 0 && left.obj && json_next(&it);) {
-        struct str name = json_str(it.key);
+    struct ring ring = ring_of(left.obj);
+    for (yyjson_mut_val *key; code == 0 && (key = ring_key(&ring));) {
+        struct str name = name_of(key);
         yyjson_mut_val *other = members_find(&right, name);
         both += other != NULL;
-        code = compare_member(c, at, name, it.val, other, &all);
+        code = compare_member(c, at, name, key->next, other, &all);
     }
     bool more = right.obj && both < json_size(right.obj);
-    for (struct json_iter it = json_iter(right.obj); code == 0 && more && json_next(&it);) {
-        struct str name = json_str(it.key);
+    ring = ring_of(more ? right.obj : NULL);
+    for (yyjson_mut_val *key; code == 0 && (key = ring_key(&ring));) {
+        struct str name = name_of(key);
         if (!members_find(&left, name)) {
-            code = compare_member(c, at, name, NULL, it.val, &all);
+            code = compare_member(c, at, name, NULL, key->next, &all);
         }
     }
     changes_finish(c, &all, ret);

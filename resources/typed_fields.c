@@ -35,12 +35,14 @@ static struct fieldset *fields_of_items(const struct atom *at, const yyjson_mut_
 static struct fieldset *fields_of_members(struct atom *at, const yyjson_mut_val *v, struct arena *a)
 {
     struct fieldset_builder b = {0};
-    for (struct json_iter it = json_iter(v); json_next(&it);) {
-        struct element e = {.name = json_str(it.key)};
+    struct ring ring = ring_of(v);
+    for (yyjson_mut_val *key; (key = ring_key(&ring));) {
+        struct element e = {.name = name_of(key)};
+        const yyjson_mut_val *val = key->next;
         bool field, member;
         struct type t = atom_field(at, e.name, &field);
-        struct fieldset *children = fields_of(t, it.val, a, &member);
-        bool hollow = json_is_null(it.val) || (json_is_obj(it.val) && !json_size(it.val));
+        struct fieldset *children = fields_of(t, val, a, &member);
+        bool hollow = json_is_null(val) || (json_is_obj(val) && !full_map(val));
         fieldset_add(&b, a, &e, member || hollow || !field, children);
     }
     return fieldset_finish(&b, a);

@@ -15,7 +15,7 @@ static int compare_names(const void *a, const void *b)
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-static const yyjson_mut_val *default_of(struct type items, struct str name, struct arena *a)
+static const yyjson_mut_val *default_of(struct type items, struct str name)
 {
     struct atom at;
     bool field;
@@ -25,7 +25,7 @@ static const yyjson_mut_val *default_of(struct type items, struct str name, stru
     }
     struct type t = atom_field(&at, name, &field);
     const yyjson_mut_val *v = field ? schema_default_of(t.node) : NULL;
-    return v && !json_is_null(v) ? json_copy(json_doc(a), v) : NULL;
+    return json_is_null(v) ? NULL : v;
 }
 
 void identity_init(struct identity *id, const struct atom *list, struct arena *a)
@@ -38,14 +38,15 @@ void identity_init(struct identity *id, const struct atom *list, struct arena *a
     if (!n) {
         return; /* the reference takes it for a set */
     }
-    struct str *names = arena_alloc(a, n * sizeof(*names));
+    struct str *names = (struct str *)(uintptr_t)id->given;
+    if (n > 1) {
+        names = arena_alloc(a, n * sizeof(*names));
+        memcpy(names, id->given, n * sizeof(*names));
+        qsort(names, n, sizeof(*names), compare_names);
+    }
     const yyjson_mut_val **defaults = arena_alloc(a, n * sizeof(*defaults));
     for (size_t i = 0; i < n; i++) {
-        names[i] = arena_str(a, id->given[i]); /* elements may outlive the schema */
-    }
-    qsort(names, n, sizeof(*names), compare_names);
-    for (size_t i = 0; i < n; i++) {
-        defaults[i] = default_of(atom_items(list), names[i], a);
+        defaults[i] = default_of(atom_items(list), names[i]);
     }
     id->keyed = true;
     id->n = n;
@@ -135,7 +136,7 @@ long items_find(const struct items *x, const struct items *from, size_t i)
 }
 
 /* Finds which items have one identity. */
-static void index_items(struct items *x)
+static void items_index(struct items *x)
 {
     size_t n = x->n, cap = 2 * FEW;
     x->first = arena_alloc(x->id->arena, 2 * n * sizeof(*x->first));
@@ -215,8 +216,8 @@ static int value_of(size_t i, const yyjson_mut_val *item, const yyjson_mut_val *
     return 0;
 }
 
-static int fill(struct items *x, const struct identity *id, const yyjson_mut_val *list,
-                bool lenient, struct err *err)
+static int fill(struct items *x, struct identity *id, const yyjson_mut_val *list, bool lenient,
+                struct err *err)
 {
     list = full_list(list);
     size_t n = json_size(list), kept = 0;
@@ -226,32 +227,43 @@ static int fill(struct items *x, const struct identity *id, const yyjson_mut_val
     }
     x->item = arena_alloc(id->arena, n * sizeof(*x->item));
     x->values = arena_alloc(id->arena, n * id->n * sizeof(*x->values));
-    for (struct json_iter it = json_iter(list); json_next(&it);) {
+    struct ring ring = ring_of(list);
+    for (size_t i = 0; i < n; i++) {
+        yyjson_mut_val *item = ring_item(&ring);
         const yyjson_mut_val **to = x->values + kept * id->n;
         struct err *say = lenient ? NULL : err;
-        int r = id->keyed ? keys_of(id, it.index, it.val, to, say)
-                          : value_of(it.index, it.val, to, say);
+        int r = id->keyed ? keys_of(id, i, item, to, say) : value_of(i, item, to, say);
         if (r < 0 && !lenient) {
             return r;
         }
         if (r == 0) {
-            x->item[kept++] = it.val;
+            x->item[kept++] = item;
         }
     }
     x->n = kept;
-    index_items(x);
     return 0;
 }
 
-int items_init(struct items *x, const struct identity *id, const yyjson_mut_val *list,
-               struct err *err)
+int items_read(struct items *x, struct identity *id, const yyjson_mut_val *list, struct err *err)
 {
     return fill(x, id, list, false, err);
 }
 
-void items_init_lenient(struct items *x, const struct identity *id, const yyjson_mut_val *list)
+int items_init(struct items *x, struct identity *id, const yyjson_mut_val *list, struct err *err)
+{
+    int code = fill(x, id, list, false, err);
+    if (code == 0 && x->n) {
+        items_index(x);
+    }
+    return code;
+}
+
+void items_init_lenient(struct items *x, struct identity *id, const yyjson_mut_val *list)
 {
     fill(x, id, list, true, NULL);
+    if (x->n) {
+        items_index(x);
+    }
 }
 
 /* A value of its own: trees may be changed in place later, a path never is. */
@@ -261,29 +273,65 @@ static void copy_head(yyjson_mut_val *to, const yyjson_mut_val *from)
     to->uni = from->uni;
 }
 
+/* The schema's own names and values, kept beyond it. */
+static void keep_names(struct identity *id)
+{
+    if (id->kept) {
+        return;
+    }
+    struct str *kept = arena_alloc(id->arena, id->n * sizeof(*kept));
+    for (size_t k = 0; k < id->n; k++) {
+        kept[k] = arena_str(id->arena, id->names[k]);
+    }
+    id->kept = kept;
+}
+
+static void keep_value(struct arena *a, yyjson_mut_val *to, const yyjson_mut_val *from)
+{
+    copy_head(to, from);
+    if (json_is_str(from)) {
+        struct str s = arena_str(a, json_str(from));
+        yyjson_mut_set_strn(to, s.ptr, s.len);
+    } else if (yyjson_mut_is_ctn(json_mut(from))) {
+        copy_head(to, json_copy(json_doc(a), from));
+    }
+}
+
+/* An object of the keys that there are. */
+static void make_key(struct identity *id, const yyjson_mut_val **values, yyjson_mut_val *v)
+{
+    size_t n = 0;
+    yyjson_mut_val *at = v + 1;
+    keep_names(id);
+    for (size_t k = 0; k < id->n; k++) {
+        if (!values[k]) {
+            continue;
+        }
+        yyjson_mut_set_strn(&at[0], id->kept[k].ptr, id->kept[k].len);
+        if (values[k] == id->defaults[k]) {
+            keep_value(id->arena, &at[1], values[k]);
+        } else {
+            copy_head(&at[1], values[k]);
+        }
+        at[0].next = &at[1];
+        at[1].next = &at[2];
+        at += 2;
+        n++;
+    }
+    at[-1].next = v + 1;
+    v->tag = (uint64_t)n << YYJSON_TAG_BIT | YYJSON_TYPE_OBJ;
+    v->uni.ptr = at - 2;
+}
+
 struct element items_element(const struct items *x, size_t i)
 {
-    const struct identity *id = x->id;
+    struct identity *id = x->id;
     const yyjson_mut_val **values = values_at(x, i);
     yyjson_mut_val *v = arena_zero(id->arena, (1 + 2 * id->n * id->keyed) * sizeof(*v));
     if (!id->keyed) {
         copy_head(v, values[0]);
         return (struct element){.kind = ELEMENT_VALUE, .value = v};
     }
-    size_t n = 0;
-    yyjson_mut_val *at = v + 1;
-    for (size_t k = 0; k < id->n; k++) {
-        if (values[k]) {
-            yyjson_mut_set_strn(&at[0], id->names[k].ptr, id->names[k].len);
-            copy_head(&at[1], values[k]);
-            at[0].next = &at[1];
-            at[1].next = &at[2];
-            at += 2;
-            n++;
-        }
-    }
-    at[-1].next = v + 1;
-    v->tag = (uint64_t)n << YYJSON_TAG_BIT | YYJSON_TYPE_OBJ;
-    v->uni.ptr = at - 2;
+    make_key(id, values, v);
     return (struct element){.kind = ELEMENT_KEY, .value = v};
 }

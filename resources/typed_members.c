@@ -15,7 +15,7 @@ struct members members_of(struct arena *a, const yyjson_mut_val *obj)
 static size_t slot_of(const struct members *m, struct str name)
 {
     size_t at = json_key_hash(name.ptr, name.len) & m->mask;
-    while (m->slots[at] && !str_eq(json_str(m->slots[at]), name)) {
+    while (m->slots[at] && !str_eq(name_of(m->slots[at]), name)) {
         at = (at + 1) & m->mask;
     }
     return at;
@@ -29,8 +29,9 @@ static void make_table(struct members *m)
     }
     m->slots = arena_zero(m->arena, cap * sizeof(*m->slots));
     m->mask = cap - 1;
-    for (struct json_iter it = json_iter(m->obj); json_next(&it);) {
-        m->slots[slot_of(m, json_str(it.key))] = it.key;
+    struct ring ring = ring_of(m->obj);
+    for (yyjson_mut_val *key; (key = ring_key(&ring));) {
+        m->slots[slot_of(m, name_of(key))] = key;
     }
 }
 
@@ -40,7 +41,7 @@ static yyjson_mut_val *scan(struct members *m, struct str name)
     yyjson_mut_val *key = m->last;
     do {
         key = key->next->next;
-        if (str_eq(json_str(key), name)) {
+        if (str_eq(name_of(key), name)) {
             m->last = key;
             return key->next;
         }
@@ -54,7 +55,7 @@ yyjson_mut_val *members_find(struct members *m, struct str name)
         return NULL;
     }
     yyjson_mut_val *key = m->last->next->next;
-    if (str_eq(json_str(key), name)) {
+    if (str_eq(name_of(key), name)) {
         m->last = key;
         return key->next;
     }

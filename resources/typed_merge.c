@@ -38,15 +38,17 @@ static int merge_maps(struct merger *m, struct atom *at, const yyjson_mut_val *l
     yyjson_mut_val *out = yyjson_mut_obj(m->doc);
     size_t both = 0;
     int code = 0;
-    for (struct json_iter it = json_iter(left.obj); code == 0 && left.obj && json_next(&it);) {
-        yyjson_mut_val *other = members_find(&right, json_str(it.key));
+    struct ring ring = ring_of(left.obj);
+    for (yyjson_mut_val *key; code == 0 && (key = ring_key(&ring));) {
+        yyjson_mut_val *other = members_find(&right, name_of(key));
         both += other != NULL;
-        code = merge_member(m, at, it.key, it.val, other, out);
+        code = merge_member(m, at, key, key->next, other, out);
     }
     bool more = right.obj && both < json_size(right.obj);
-    for (struct json_iter it = json_iter(right.obj); code == 0 && more && json_next(&it);) {
-        if (!members_find(&left, json_str(it.key))) {
-            code = merge_member(m, at, it.key, NULL, it.val, out);
+    ring = ring_of(more ? right.obj : NULL);
+    for (yyjson_mut_val *key; code == 0 && (key = ring_key(&ring));) {
+        if (!members_find(&left, name_of(key))) {
+            code = merge_member(m, at, key, NULL, key->next, out);
         }
     }
     *ret = json_size(out) ? out : NULL;

@@ -54,11 +54,36 @@ struct type atom_items(const struct atom *at);
 /* v as a list or map that has something in it; NULL otherwise. */
 static inline const yyjson_mut_val *full_list(const yyjson_mut_val *v)
 {
-    return json_is_arr(v) && unsafe_yyjson_get_len(json_mut(v)) ? v : NULL;
+    return v && unsafe_yyjson_is_arr(json_mut(v)) && unsafe_yyjson_get_len(json_mut(v)) ? v : NULL;
 }
 static inline const yyjson_mut_val *full_map(const yyjson_mut_val *v)
 {
-    return json_is_obj(v) && unsafe_yyjson_get_len(json_mut(v)) ? v : NULL;
+    return v && unsafe_yyjson_is_obj(json_mut(v)) && unsafe_yyjson_get_len(json_mut(v)) ? v : NULL;
+}
+
+/* The members of an object or the items of a list in order; of anything else, and of NULL, there
+ * are none. */
+struct ring {
+    yyjson_mut_val *at;
+    size_t left;
+};
+static inline struct ring ring_of(const yyjson_mut_val *v)
+{
+    bool in = v && unsafe_yyjson_is_ctn(json_mut(v));
+    return (struct ring){in ? v->uni.ptr : NULL, in ? unsafe_yyjson_get_len(json_mut(v)) : 0};
+}
+/* The next member's key, whose ->next is its value; NULL at the end. */
+static inline yyjson_mut_val *ring_key(struct ring *r)
+{
+    return r->left ? (r->left--, r->at = r->at->next->next) : NULL;
+}
+static inline yyjson_mut_val *ring_item(struct ring *r)
+{
+    return r->left ? (r->left--, r->at = r->at->next) : NULL;
+}
+static inline struct str name_of(const yyjson_mut_val *key)
+{
+    return str_make(key->uni.str, unsafe_yyjson_get_len(json_mut(key)));
 }
 
 /* ---- members of an object by name (typed_members.c) ---- */
@@ -86,12 +111,13 @@ struct identity {
     const struct str *names;               /* sorted */
     const yyjson_mut_val *const *defaults; /* of the keys; NULL: none */
     const struct str *given;               /* in the schema's order, for messages */
+    const struct str *kept;                /* names in the arena; NULL until a path needs them */
 };
 void identity_init(struct identity *id, const struct atom *list, struct arena *a);
 
 /* A list, its items' identities, and which have the same. */
 struct items {
-    const struct identity *id;
+    struct identity *id;
     size_t n;
     yyjson_mut_val **item;
     const yyjson_mut_val **values; /* n * id->n; NULL: the item lacks the key */
@@ -103,9 +129,10 @@ struct items {
 };
 /* list NULL or without items: none. Fails as the reference does where an item has no identity;
  * lenient: items without one are left out. */
-int items_init(struct items *x, const struct identity *id, const yyjson_mut_val *list,
-               struct err *err);
-void items_init_lenient(struct items *x, const struct identity *id, const yyjson_mut_val *list);
+int items_init(struct items *x, struct identity *id, const yyjson_mut_val *list, struct err *err);
+/* The same without looking which have one identity: first, count and items_find are not there. */
+int items_read(struct items *x, struct identity *id, const yyjson_mut_val *list, struct err *err);
+void items_init_lenient(struct items *x, struct identity *id, const yyjson_mut_val *list);
 /* The first item in x with the identity of from's item i; -1: none. */
 long items_find(const struct items *x, const struct items *from, size_t i);
 bool items_same(const struct items *x, size_t i, const struct items *y, size_t j);

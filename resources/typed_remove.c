@@ -30,11 +30,12 @@ static yyjson_mut_val *without_members(struct remover *r, struct atom *at, const
 {
     yyjson_mut_val *out = yyjson_mut_obj(r->doc);
     size_t hint = 0;
-    for (struct json_iter it = json_iter(v); json_next(&it);) {
-        struct element e = {.name = json_str(it.key)};
+    struct ring ring = ring_of(v);
+    for (yyjson_mut_val *key; (key = ring_key(&ring));) {
+        struct element e = {.name = name_of(key)};
         bool field;
         const struct fieldset_item *item = fieldset_find(s, &e, &hint);
-        yyjson_mut_val *kept = keep(r, atom_field(at, e.name, &field), it.val, item);
+        yyjson_mut_val *kept = keep(r, atom_field(at, e.name, &field), key->next, item);
         if (kept) {
             yyjson_mut_obj_add(out, yyjson_mut_strncpy(r->doc, e.name.ptr, e.name.len), kept);
         }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/resources/typed_fixture.h"
 
+#include <time.h>
+
 #define SCHEMA                                                                                     \
     "{'type':'object','properties':{'spec':{'type':'object','properties':{"                        \
     "'a':{'type':'string'},'b':{'type':'string'},"                                                 \
@@ -230,11 +232,67 @@ static void what_does_not_fit_is_refused(void **state)
         ERR_INTERNAL);
 }
 
+/* ---- long maps and sets ---- */
+
+/* n entries; the second form in another order and with one value changed or added. */
+static yyjson_mut_val *long_object(bool set, int n, bool second)
+{
+    AUTO(buf_finish) struct buf b = {0};
+    buf_addz(&b, set ? "{'spec':{'set':[" : "{'spec':{'map':{");
+    for (int i = 0; i < n; i++) {
+        int at = second ? (int)((long)i * 7919 % n) : i;
+        buf_printf(&b, set ? "%s'name-%d'" : "%s'name-%d':'%c'", i ? "," : "", at,
+                   second && at == 5 ? 'b' : 'a');
+    }
+    buf_addz(&b, second && set ? ",'more'" : "");
+    buf_addz(&b, set ? "]}}" : "}}}");
+    buf_addc(&b, '\0');
+    return parse(b.ptr);
+}
+
+/* Seconds of processor time of an update and an apply. */
+static double cost(bool set, int n)
+{
+    struct world w = world(SCHEMA);
+    yyjson_mut_val *one = long_object(set, n, false), *two = long_object(set, n, true), *v = NULL;
+    struct owner who = owner("one", true), other = owner("two", false);
+    w.m.arg = &w;
+    assert_int_equal(merge_apply(&w.m, NULL, one, &who, false, &w.o, &v, NULL), 0);
+    struct timespec from, to;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    assert_int_equal(merge_update(&w.m, one, two, &other, &w.o, NULL), 0);
+    assert_int_equal(merge_apply(&w.m, two, one, &who, true, &w.o, &v, NULL), 0);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+    assert_int_equal(w.o.n, set ? 2 : 1);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+}
+
+static void long_containers_cost_no_more_than_their_length(void **state)
+{
+    (void)state;
+    for (int set = 0; set < 2; set++) {
+        double best = 1e9;
+        for (int attempt = 0; attempt < 5 && best > 40; attempt++) {
+            double few = cost(set, 1000), many = cost(set, 16000);
+            best = many / few < best ? many / few : best;
+        }
+        if (best > 40) { /* 16 times the entries; were it quadratic, 256 times */
+            fail_msg("16 times the entries cost %.0f times as much", best);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(updates_take), TEST(applies),  TEST(a_noop_changes_nothing),       TEST(conflicts),
-        TEST(resets),       TEST(versions), TEST(what_does_not_fit_is_refused),
+        TEST(updates_take),
+        TEST(applies),
+        TEST(a_noop_changes_nothing),
+        TEST(conflicts),
+        TEST(resets),
+        TEST(versions),
+        TEST(what_does_not_fit_is_refused),
+        TEST(long_containers_cost_no_more_than_their_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@
 
 static struct arena arena;
 static yyjson_mut_doc *doc;
-static struct schema *schemas[8];
+static struct schema *schemas[32];
 static size_t n_schemas;
 
 static int begin(void **state)
