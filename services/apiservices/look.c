@@ -108,6 +108,7 @@ static void ask_version(struct apiservices *s, struct record *r)
 int64_t looks_begin(struct apiservices *s)
 {
     int64_t now = clock_mono_ms(), next = now + AGAIN_MS;
+    size_t remotes = 0;
     for (size_t i = 0; i < s->n; i++) {
         struct record *r = s->records[i];
         if (r->status_due && r->local) {
@@ -115,7 +116,8 @@ int64_t looks_begin(struct apiservices *s)
             apiservices_write_status(s, r, true, "Local",
                                      STR("Local APIServices are always available"));
         }
-        if (!r->look || r->look->step != LOOK_IDLE) {
+        remotes += r->look != NULL;
+        if (!r->look || r->look->step != LOOK_IDLE || remotes > LIMIT_REMOTE_SERVICES) {
             continue;
         }
         if (r->look->due_ms <= now) {

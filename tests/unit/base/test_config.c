@@ -223,6 +223,8 @@ static void test_bad_flags_are_named(void **state)
     assert_refused("--store etcd", "--store", "etcd");
     assert_refused("--tls-cert c", "--tls-cert", "--tls-key");
     assert_refused("--tls-key k", "--tls-cert", "--tls-key");
+    assert_refused("--proxy-client-cert-file c", "--proxy-client-cert-file",
+                   "--proxy-client-key-file");
     assert_refused("--data=", "--data", "empty");
     assert_refused("--listen=", "--listen", "empty");
     assert_refused(
@@ -262,10 +264,21 @@ static void test_bad_files_are_named(void **state)
 static void test_help_names_every_flag(void **state)
 {
     (void)state;
-    static const char *const flags[] = {
-        "--config",     "--data",       "--store",   "--listen",    "--kubeconfig",
-        "--token-file", "--tls-cert",   "--tls-key", "--client-ca", "--schemas",
-        "--log-level",  "--log-format", "--ready-fd"};
+    static const char *const flags[] = {"--config",
+                                        "--data",
+                                        "--store",
+                                        "--listen",
+                                        "--kubeconfig",
+                                        "--token-file",
+                                        "--tls-cert",
+                                        "--tls-key",
+                                        "--client-ca",
+                                        "--schemas",
+                                        "--log-level",
+                                        "--log-format",
+                                        "--ready-fd",
+                                        "--proxy-client-cert-file",
+                                        "--proxy-client-key-file"};
     for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
         assert_non_null(strstr(config_help(), flags[i]));
     }
