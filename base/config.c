@@ -11,7 +11,15 @@
 
 #define CONFIG_FILE_BYTES ((size_t)1 << 20)
 
-enum option_type { OPTION_TEXT, OPTION_LIST, OPTION_LEVEL, OPTION_FORMAT, OPTION_FD, OPTION_COUNT };
+enum option_type {
+    OPTION_TEXT,
+    OPTION_LIST,
+    OPTION_LEVEL,
+    OPTION_FORMAT,
+    OPTION_FD,
+    OPTION_COUNT,
+    OPTION_SECONDS,
+};
 
 static const struct option_row {
     const char *name;
@@ -35,6 +43,7 @@ static const struct option_row {
     {"schemas", OPTION_LIST, offsetof(struct config, schemas)},
     {"max-connections", OPTION_COUNT, offsetof(struct config, max_connections)},
     {"max-connections-per-peer", OPTION_COUNT, offsetof(struct config, max_connections_per_peer)},
+    {"event-ttl", OPTION_SECONDS, offsetof(struct config, event_ttl_s)},
     {"log-level", OPTION_LEVEL, offsetof(struct config, log_level)},
     {"log-format", OPTION_FORMAT, offsetof(struct config, log_format)},
     {"ready-fd", OPTION_FD, offsetof(struct config, ready_fd)},
@@ -67,6 +76,8 @@ static const char help[] =
     "  --max-connections N    connections at a time; further ones are closed at once (65536)\n"
     "  --max-connections-per-peer N\n"
     "                         of them, those of one address (40000)\n"
+    "  --event-ttl TIME       how long events are kept after they were last written: 90s, 30m, "
+    "1h30m (1h)\n"
     "  --log-level LEVEL      debug, info, warn or error (info)\n"
     "  --log-format FORMAT    text or json (text)\n"
     "  --ready-fd N           a byte is written to this descriptor once requests are served\n"
@@ -110,6 +121,33 @@ static int parse_number(struct str s, size_t digits, int *ret)
     return 0;
 }
 
+/* Hours, minutes and seconds in this order, each at most once: Go's form of whole seconds. */
+static int parse_seconds(struct str s, int *ret)
+{
+    static const struct {
+        char unit;
+        int seconds;
+    } units[] = {{'h', 3600}, {'m', 60}, {'s', 1}};
+    int total = 0;
+    for (size_t u = 0; u < 3; u++) {
+        const char *at = s.len ? memchr(s.ptr, units[u].unit, s.len) : NULL;
+        int n = 0;
+        if (!at) {
+            continue;
+        }
+        if (parse_number(str_make(s.ptr, (size_t)(at - s.ptr)), 5, &n) < 0) {
+            return ERR_BAD_REQUEST;
+        }
+        total += n * units[u].seconds;
+        s = str_skip(s, (size_t)(at + 1 - s.ptr));
+    }
+    if (s.len || total < 1) {
+        return ERR_BAD_REQUEST;
+    }
+    *ret = total;
+    return 0;
+}
+
 /* from: "--data" or "data in FILE", for the message. */
 static int set_option(struct config *c, const struct option_row *o, struct str value,
                       const char *from, struct err *err)
@@ -148,6 +186,13 @@ static int set_option(struct config *c, const struct option_row *o, struct str v
     case OPTION_COUNT:
         if (parse_number(value, 7, &count) < 0 || count < 1) {
             return err_set(err, ERR_BAD_REQUEST, "%s: \"%s\" is not a number from 1", from, text);
+        }
+        *(int *)at = count;
+        return 0;
+    case OPTION_SECONDS:
+        if (parse_seconds(value, &count) < 0) {
+            return err_set(err, ERR_BAD_REQUEST, "%s: \"%s\" is not a time like 1h30m or 90s", from,
+                           text);
         }
         *(int *)at = count;
         return 0;

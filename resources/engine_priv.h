@@ -209,6 +209,8 @@ void write_keep_times(struct write *w);
 /* ---- write_create.c, write_update.c, write_apply.c, write_delete.c ---- */
 int write_create(struct write *w, struct err *err);
 int write_update(struct write *w, struct err *err);
+/* The create that a PUT turned out to be, its body decoded. */
+int write_create_put(struct write *w, struct err *err);
 /* An update by server-side apply, which may create. */
 int write_apply(struct write *w, struct err *err);
 /* The rest of a create or update once w->obj is decoded and in the storage version. generated: the

@@ -92,6 +92,7 @@ struct type_strategy {
     int (*prepare)(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *old, struct err *err);
     /* Adds causes (422). Runs after the schema's validation. */
     void (*validate)(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old, struct causes *c);
+    bool create_on_update; /* a PUT of what does not exist creates it */
     /* Refuses a delete, or marks: called before the object is removed or gets its deletionTimestamp; may change obj (a
      * namespace's phase). */
     int (*before_delete)(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err);

@@ -126,7 +126,7 @@ static int check_definition(struct write *w, struct err *err)
     return 0;
 }
 
-/* Whoever patches an object into being must be allowed to create it, too. */
+/* Whoever patches or puts an object into being must be allowed to create it, too. */
 static int check_may_create(struct write *w, struct err *err)
 {
     const struct op *op = w->op;
@@ -177,7 +177,7 @@ static int claim_key(struct write *w, bool generated, struct err *err)
     const struct type *t = w->op->type;
     w->key = type_key(t, w->op->scope, w->name, &w->arena);
     write_compare(w, STORE_CMP_REV, w->key, 0);
-    bool looked = w->op->verb == VERB_PATCH;
+    bool looked = w->op->verb != VERB_CREATE;
     if (looked || (w->attempts == 1 && !w->op->dry_run)) {
         return 0;
     }
@@ -251,7 +251,7 @@ int write_create_rest(struct write *w, struct str rv, bool generated, struct err
     w->name = metadata_name(w->obj);
     int rc = check_definition(w, err);
     rc = rc ? rc : prepare(w, err);
-    rc = rc || op->verb != VERB_PATCH ? rc : check_may_create(w, err);
+    rc = rc || op->verb == VERB_CREATE ? rc : check_may_create(w, err);
     if (rc) {
         return rc;
     }
@@ -280,6 +280,20 @@ static void wipe(struct write *w)
     json_remove(meta, "deletionGracePeriodSeconds");
 }
 
+static int create_decoded(struct write *w, struct str rv, bool generated, struct err *err)
+{
+    wipe(w);
+    int rc = write_own(w, err);
+    rc = rc ? rc : write_to_storage(w, err);
+    return rc ? rc : write_create_rest(w, rv, generated, err);
+}
+
+int write_create_put(struct write *w, struct err *err)
+{
+    w->operation = STR("create");
+    return create_decoded(w, STR_NULL, false, err);
+}
+
 int write_create(struct write *w, struct err *err)
 {
     const struct op *op = w->op;
@@ -291,11 +305,5 @@ int write_create(struct write *w, struct err *err)
     }
     struct str rv = STR_NULL;
     int rc = write_decode(w, w->obj, DECODE_BODY, &rv, err);
-    if (rc) {
-        return rc;
-    }
-    wipe(w);
-    rc = write_own(w, err);
-    rc = rc ? rc : write_to_storage(w, err);
-    return rc ? rc : write_create_rest(w, rv, !metadata_name(w->obj).len, err);
+    return rc ? rc : create_decoded(w, rv, !metadata_name(w->obj).len, err);
 }

@@ -237,6 +237,12 @@ int write_update_rest(struct write *w, struct str rv, struct err *err)
     return rc ? rc : conclude(w, err);
 }
 
+/* Whether a PUT of what is not there creates it. */
+static bool creates(const struct op *op)
+{
+    return op->type->strategy->create_on_update && !op->subresource.len;
+}
+
 int write_update(struct write *w, struct err *err)
 {
     const struct op *op = w->op;
@@ -249,9 +255,21 @@ int write_update(struct write *w, struct err *err)
     bool put = op->verb == VERB_UPDATE && !scale;
     int rc = op->verb == VERB_PATCH ? write_patch_supported(op, err) : 0;
     rc = rc || !put ? rc : put_body(w, &rv, err);
-    rc = rc ? rc : write_load(w, err);
+    if (rc) {
+        return rc;
+    }
+    AUTO(err_finish) struct err why = {0};
+    rc = write_load(w, &why);
+    if (rc == ERR_NOT_FOUND && put && creates(op)) {
+        int64_t version = 0; /* of no meaning here but for being a number */
+        const char *bad = rv.len ? op_parse_rv(rv, &version) : NULL;
+        rc = bad ? err_set(err, ERR_UNKNOWN_500, "strconv.ParseUint: parsing \"%.*s\": %s",
+                           STR_FMT(rv), bad)
+                 : check_uid(w, err);
+        return rc ? rc : write_create_put(w, err);
+    }
     yyjson_mut_doc *old = NULL;
-    rc = rc ? rc : write_current(w, type_storage(op->type), &old, err);
+    rc = rc ? err_move(err, &why) : write_current(w, type_storage(op->type), &old, err);
     if (rc) {
         return rc;
     }

@@ -7,16 +7,21 @@
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/config.h"
 #include "base/json.h"
 #include "resources/metadata.h"
 #include "resources/row.h"
 #include "resources/write.h"
+#include "services/events/expiry_priv.h"
 #include "services/events/form_priv.h"
 #include "services/service.h"
 #include "services/wire.gen.h"
 
+enum { TTL_S = 60 * 60 }; /* the reference's --event-ttl */
+
 struct events {
-    struct registry *registry;
+    struct client *client;
+    int ttl_s;
 };
 
 static const struct event_form *form_of(const yyjson_mut_val *obj)
@@ -141,7 +146,12 @@ static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
 }
 
 static const struct type_strategy strategy = {
-    .prepare = prepare, .validate = validate, .convert = convert, .row = row};
+    .prepare = prepare,
+    .validate = validate,
+    .convert = convert,
+    .row = row,
+    .create_on_update = true,
+};
 
 int events_provide(const struct events_deps *d, struct events **ret, struct err *err)
 {
@@ -155,8 +165,14 @@ int events_provide(const struct events_deps *d, struct events **ret, struct err 
         return r;
     }
     *ret = ALLOC(struct events);
-    (*ret)->registry = d->registry;
+    (*ret)->client = d->client;
+    (*ret)->ttl_s = d->config->event_ttl_s ? d->config->event_ttl_s : TTL_S;
     return 0;
+}
+
+int events_run(struct events *self, struct service_stop *stop, struct err *err)
+{
+    return expiry_run(self->client, self->ttl_s, stop, err);
 }
 
 void events_release(struct events *self)

@@ -79,7 +79,8 @@ static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
     row_age(d, obj, cells);
 }
 
-static const struct type_strategy strategy = {.prepare = prepare, .validate = validate, .row = row};
+static const struct type_strategy strategy = {
+    .prepare = prepare, .validate = validate, .row = row, .create_on_update = true};
 
 int leases_provide(const struct leases_deps *d, struct leases **ret, struct err *err)
 {

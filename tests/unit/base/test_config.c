@@ -89,7 +89,7 @@ static void test_flags(void **state)
                            "--listen=[::1]:1 --token-file t --tls-cert c "
                            "--tls-key k --client-ca a --schemas one --schemas two --log-level "
                            "debug --log-format json --ready-fd 7 --max-connections 100000 "
-                           "--max-connections-per-peer=5",
+                           "--max-connections-per-peer=5 --event-ttl 1h2m3s",
                            &c, NULL),
                      0);
     assert_string_equal(c.data_dir, "/d");
@@ -110,6 +110,7 @@ static void test_flags(void **state)
     assert_int_equal(c.ready_fd, 7);
     assert_int_equal(c.max_connections, 100000);
     assert_int_equal(c.max_connections_per_peer, 5);
+    assert_int_equal(c.event_ttl_s, 3723);
     config_finish(&c);
     assert_int_equal(parse("--data /d --kubeconfig k --data /e", &c, NULL), 0);
     assert_string_equal(c.data_dir, "/e"); /* the last one wins */
@@ -214,6 +215,12 @@ static void test_bad_flags_are_named(void **state)
     assert_refused("--max-connections 0", "--max-connections", "0");
     assert_refused("--max-connections 99999999", "--max-connections", "99999999");
     assert_refused("--max-connections-per-peer many", "--max-connections-per-peer", "many");
+    assert_refused("--event-ttl 1h30", "--event-ttl", "1h30");
+    assert_refused("--event-ttl 0s", "--event-ttl", "0s");
+    assert_refused("--event-ttl 1m1h", "--event-ttl", "1m1h");
+    assert_refused("--event-ttl h", "--event-ttl", "not a time");
+    assert_refused("--event-ttl 1.5h", "--event-ttl", "1.5h");
+    assert_refused("--event-ttl 999999h", "--event-ttl", "999999h");
     assert_refused("--ready-fd three", "--ready-fd", "three");
     assert_refused("--ready-fd -1", "--ready-fd", "-1");
     assert_refused("--ready-fd 3x", "--ready-fd", "3x");
