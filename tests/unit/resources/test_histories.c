@@ -326,7 +326,7 @@ static const char *play_request(struct real *r, struct slow *s, const yyjson_mut
     t->conflicts += model.n_conflicts;
     t->unchanged += model.unchanged;
     t->owners += s->n_owners;
-    if (outcome == SLOW_DONE && model.needless) {
+    if (outcome != SLOW_INVALID && model.needless) {
         t->needless++;
         *ret_over = true; /* the reference refuses here too, for no good reason; the two go apart */
         return text;
