@@ -102,6 +102,7 @@ struct write {
     yyjson_mut_doc *doc;       /* of obj */
     yyjson_mut_val *obj, *old; /* in the storage version; obj in the request's until write_to_storage */
     struct managed_before owners;
+    yyjson_mut_val *live;       /* old in the request's version, where that is another and it was had already */
     yyjson_mut_val *old_owners; /* out of old for the moment */
     struct write_record *records;
     struct store_cmp *cmps;

@@ -5,7 +5,6 @@
 #define RESOURCES_MANAGED_H
 
 #include "resources/merge.h"
-#include "resources/registry.h"
 #include "resources/type.h"
 
 /* One write as its owners see it. */
@@ -14,7 +13,7 @@ struct managed {
     yyjson_mut_doc *doc; /* the new object's */
     const struct type *type;
     const struct type_version *version; /* the one all objects given here are in */
-    const struct registry_snapshot *types; /* for owners at versions of another group that stores the same objects; may be NULL */
+    const yyjson_mut_val *blank; /* what an object of the type is before anything is set in it, where that is more than nothing; NULL */
     bool scale;                            /* the objects are Scales (autoscaling/v1) */
     struct str manager;     /* "" is the reference's "unknown" */
     struct str subresource; /* "" for the object itself */
@@ -52,6 +51,9 @@ int managed_update(const struct managed *m, const yyjson_mut_val *live, const st
  * managedFields. applied is the client's tree and not changed. ERR_BAD_REQUEST, ERR_CONFLICT, ERR_UNKNOWN_500 in the reference's words. */
 int managed_apply(const struct managed *m, const yyjson_mut_val *live, const yyjson_mut_val *was, const yyjson_mut_val *applied,
                   bool force, yyjson_mut_val **ret, struct err *err);
+
+/* "group/v1, Kind=Widget" of an object as Go prints a GroupVersionKind; what cannot be taken apart is empty. */
+struct str managed_gvk(struct arena *a, const yyjson_mut_val *obj);
 
 /* Whether both lists say the same but for the times. */
 bool managed_same_but_times(const yyjson_mut_val *a, const yyjson_mut_val *b);

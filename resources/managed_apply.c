@@ -10,8 +10,7 @@
 
 /* ---- words ---- */
 
-/* "group/v1, Kind=Widget" as Go prints a GroupVersionKind: what cannot be taken apart is empty. */
-static struct str gvk_text(struct arena *a, const yyjson_mut_val *obj)
+struct str managed_gvk(struct arena *a, const yyjson_mut_val *obj)
 {
     struct str api_version = json_get_str(obj, "apiVersion"), kind = json_get_str(obj, "kind");
     struct str rest, first = str_cut(api_version, '/', &rest), group = first, version = rest;
@@ -29,7 +28,7 @@ static struct str gvk_text(struct arena *a, const yyjson_mut_val *obj)
 static struct str object_text(struct arena *a, const yyjson_mut_val *obj)
 {
     return str_from(arena_printf(a, "%.*s/%.*s; %.*s", STR_FMT(metadata_namespace(obj)),
-                                 STR_FMT(metadata_name(obj)), STR_FMT(gvk_text(a, obj))));
+                                 STR_FMT(metadata_name(obj)), STR_FMT(managed_gvk(a, obj))));
 }
 
 /* ---- what may be applied ---- */
@@ -40,7 +39,7 @@ static int check_applied(const struct managed *m, const yyjson_mut_val *applied,
     if (!str_eq(json_get_str(applied, "apiVersion"), managed_api_version(m)) ||
         !str_eq(json_get_str(applied, "kind"), kind)) {
         return err_set(err, ERR_BAD_REQUEST, "invalid object type: %.*s",
-                       STR_FMT(gvk_text(m->arena, applied)));
+                       STR_FMT(managed_gvk(m->arena, applied)));
     }
     if (json_is_arr(json_get(metadata_of(applied), "managedFields"))) {
         return err_set(err, ERR_BAD_REQUEST, "metadata.managedFields must be nil");

@@ -22,42 +22,21 @@ struct str managed_api_version(const struct managed *m)
     return m->scale ? STR(SCALE_API_VERSION) : m->version->api_version;
 }
 
-/* The version of another group under which the same objects are served. */
-static const struct type_version *sibling_version(const struct managed *m, struct str api_version,
-                                                  const struct type **ret)
+/* Versions of another group, though it may serve the same objects, are unknown to this one, as in
+ * the reference. */
+static const struct type_version *find_version(const struct type *t, struct str api_version)
 {
-    struct str rest, group = str_cut(api_version, '/', &rest);
-    group = rest.ptr ? group : STR("");
-    const struct type *t = m->types ? registry_find_kind(m->types, group, m->type->kind) : NULL;
-    if (!t || t == m->type || !str_eq(t->prefix, m->type->prefix)) {
-        return NULL;
-    }
     for (size_t i = 0; i < t->n_versions; i++) {
         if (str_eq(t->versions[i].api_version, api_version)) {
-            *ret = t;
             return &t->versions[i];
         }
     }
     return NULL;
 }
 
-static const struct type_version *find_version(const struct managed *m, struct str api_version,
-                                               const struct type **ret)
-{
-    const struct type *t = m->type;
-    for (size_t i = 0; i < t->n_versions; i++) {
-        if (str_eq(t->versions[i].api_version, api_version)) {
-            *ret = t;
-            return &t->versions[i];
-        }
-    }
-    return sibling_version(m, api_version, ret);
-}
-
 static bool schema_of(void *arg, struct str api_version, const struct schema_node **ret)
 {
     const struct managed *m = ((struct managed_rules *)arg)->m;
-    const struct type *t;
     *ret = NULL;
     if (m->scale) {
         return str_is(api_version, SCALE_API_VERSION);
@@ -66,7 +45,7 @@ static bool schema_of(void *arg, struct str api_version, const struct schema_nod
         *ret = schema_root(m->version->schema);
         return true;
     }
-    const struct type_version *v = find_version(m, api_version, &t);
+    const struct type_version *v = find_version(m->type, api_version);
     if (v) {
         *ret = schema_root(v->schema);
     }
@@ -77,8 +56,8 @@ static int convert(void *arg, const yyjson_mut_val *obj, struct str api_version,
                    yyjson_mut_val **ret, struct err *err)
 {
     const struct managed_rules *r = arg;
-    const struct type *t = NULL;
-    const struct type_version *v = r->m->scale ? NULL : find_version(r->m, api_version, &t);
+    const struct type *t = r->m->type;
+    const struct type_version *v = r->m->scale ? NULL : find_version(t, api_version);
     if (!v) {
         return err_set(err, ERR_INTERNAL, "there is no version %.*s", STR_FMT(api_version));
     }
@@ -109,8 +88,6 @@ static const struct fieldset *strip_set(struct arena *a)
 /* The top-level fields that this endpoint takes from the stored object whatever it is sent. */
 static const struct fieldset *reset_set(const struct managed *m)
 {
-    static const char *const status_only[] = {"status", NULL};
-    static const char *const all_but_status[] = {"metadata", "spec", NULL};
     const struct type_subresource *sub =
         m->subresource.len ? type_subresource(m->type, m->subresource) : NULL;
     const char *const *names = NULL;
@@ -120,7 +97,7 @@ static const struct fieldset *reset_set(const struct managed *m)
     if (sub) {
         names = sub->resets;
     } else if (m->type->custom && m->version->status) {
-        names = m->subresource.len ? all_but_status : status_only;
+        names = m->subresource.len ? type_resets_but_status : type_resets_status;
     } else if (!m->type->custom && !m->subresource.len) {
         names = m->type->strategy->resets;
     }
@@ -169,7 +146,7 @@ int managed_merge_update(const struct managed *m, struct managed_rules *r,
 {
     struct owner current = *actor;
     current.manager = STR(CURRENT);
-    int rc = merge_update(&r->merge, live, fresh, &current, o, err);
+    int rc = merge_update(&r->merge, live ? live : m->blank, fresh, &current, o, err);
     if (rc) {
         return rc;
     }

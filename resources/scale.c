@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "resources/engine_priv.h"
+#include "resources/tree_priv.h"
 
 #define SCALE_API_VERSION "autoscaling/v1"
 /* What an object shows as spec.replicas where it has none, so that a patch which sets nothing is
@@ -217,11 +218,70 @@ static int changed_scale(struct write *w, const struct managed *m, yyjson_mut_va
     return managed_update(m, live, owners, scale, err);
 }
 
+/* What the reference's schema of a Scale says of a field: a Scale is too small to have a compiled
+ * one. */
+static const char *misfit(const yyjson_mut_val *v, const char *at)
+{
+    if (str_is(str_from(at), ".status.selector")) {
+        return json_is_null(v) || json_is_str(v) ? NULL : "expected string";
+    }
+    return json_is_null(v) || yyjson_mut_is_num(json_mut(v)) ? NULL
+                                                             : "expected numeric (int or float)";
+}
+
+/* What does not fit in one part (spec, status) of an applied Scale; NULL: nothing. */
+static const char *misfit_in(struct write *w, struct str part, const yyjson_mut_val *v)
+{
+    static const char *const fields[] = {".spec.replicas", ".status.replicas", ".status.selector"};
+    struct json_iter it = json_iter(v);
+    while (json_is_obj(v) && json_next(&it)) {
+        const char *at =
+            arena_printf(&w->arena, ".%.*s.%.*s", STR_FMT(part), STR_FMT(json_str(it.key)));
+        size_t i = 0;
+        while (i < 3 && strcmp(fields[i], at) != 0) {
+            i++;
+        }
+        if (i == 3) {
+            return arena_printf(&w->arena, "%s: field not declared in schema", at);
+        }
+        const char *wrong = misfit(it.val, at);
+        if (wrong) {
+            return arena_printf(&w->arena, "%s: %s, got %s", at, wrong, tree_go_kind(it.val));
+        }
+    }
+    return NULL;
+}
+
+/* Whether `applied` has only fields of a Scale, of their types; ERR_UNKNOWN_500 as of any object
+ * applied. What it claims to be is checked after. */
+static int check_fields(struct write *w, const yyjson_mut_val *applied, struct err *err)
+{
+    const char *why = NULL;
+    struct json_iter it = json_iter(applied);
+    while (json_is_obj(applied) && !why && json_next(&it)) {
+        struct str part = json_str(it.key);
+        if (str_is(part, "spec") || str_is(part, "status")) {
+            why = misfit_in(w, part, it.val);
+        } else if (!str_is(part, "apiVersion") && !str_is(part, "kind") &&
+                   !str_is(part, "metadata")) {
+            why = arena_printf(&w->arena, ".%.*s: field not declared in schema", STR_FMT(part));
+        }
+    }
+    if (!why || !str_is(json_get_str(applied, "kind"), "Scale")) {
+        return 0;
+    }
+    return err_set(err, ERR_UNKNOWN_500,
+                   "failed to create typed patch object (%.*s/%.*s; %.*s): %s",
+                   STR_FMT(metadata_namespace(applied)), STR_FMT(metadata_name(applied)),
+                   STR_FMT(managed_gvk(&w->arena, applied)), why);
+}
+
 static int applied_scale(struct write *w, const struct managed *m, const yyjson_mut_val *base,
                          const struct managed_before *owners, yyjson_mut_val **ret, struct err *err)
 {
     const yyjson_mut_val *body = yyjson_mut_doc_get_root(w->op->body);
-    int rc = managed_apply(m, base, owners->was, body, w->op->force, ret, err);
+    int rc = check_fields(w, body, err);
+    rc = rc ? rc : managed_apply(m, base, owners->was, body, w->op->force, ret, err);
     return rc ? rc : check_scale(w, DECODE_APPLIED, *ret, err);
 }
 

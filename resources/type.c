@@ -30,6 +30,9 @@ bool verb_parse(struct str s, enum verb *ret)
     return false;
 }
 
+const char *const type_resets_status[] = {"status", NULL};
+const char *const type_resets_but_status[] = {"metadata", "spec", NULL};
+
 struct type *type_ref(struct type *t)
 {
     atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);

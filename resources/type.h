@@ -113,9 +113,15 @@ struct type_strategy {
     void (*name)(void *self, struct str name, bool is_prefix, const struct path *at, struct causes *c);
     /* What decoding does beyond the schema: fields that are for writing only turned into those that are stored. Before anything else is made of obj. */
     void (*decoded)(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj);
+    /* JSON of what is in any object before it is set: fields of a Go struct that the reference always writes. Nobody comes to own them by a create. NULL: nothing. */
+    const char *blank;
     /* As a subresource's: what the object's own endpoint resets. Of built-ins; custom types have their rule. */
     const char *const *resets;
 };
+
+/* The usual `resets`: {"status"}, and what a status endpoint leaves alone, {"metadata", "spec"}. */
+extern const char *const type_resets_status[];
+extern const char *const type_resets_but_status[];
 
 struct type {
     _Atomic unsigned refs;

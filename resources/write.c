@@ -54,6 +54,7 @@ static void reset(struct write *w)
     w->doc = NULL;
     w->obj = w->old = NULL;
     w->owners = (struct managed_before){0};
+    w->live = w->old_owners = NULL;
     w->records = NULL;
     w->cmps = NULL;
     w->ops = NULL;

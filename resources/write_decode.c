@@ -71,11 +71,13 @@ int write_decode_error(struct write *w, enum decode_as as, struct str api_versio
         return patched_error(w, obj, detail, err);
     }
     if (as == DECODE_APPLIED) {
+        const yyjson_mut_val *applied = yyjson_mut_doc_get_root(w->op->body);
+        struct str gvk = managed_gvk(&w->arena, applied);
         return err_set(err, ERR_UNKNOWN_500,
-                       "failed to convert new object (%.*s/%.*s; %.*s, Kind=%.*s) to proper "
-                       "version: %s",
-                       STR_FMT(metadata_namespace(obj)), STR_FMT(metadata_name(obj)),
-                       STR_FMT(api_version), STR_FMT(kind), detail);
+                       "failed to convert new object (%.*s/%.*s; %.*s) to proper version: unable "
+                       "to convert unstructured object to %.*s: %s",
+                       STR_FMT(metadata_namespace(applied)), STR_FMT(metadata_name(applied)),
+                       STR_FMT(gvk), STR_FMT(gvk), detail);
     }
     return err_set(err, ERR_BAD_REQUEST, "%.*s in version \"%.*s\" cannot be handled as a %.*s: %s",
                    STR_FMT(kind), STR_FMT(version_part(api_version)), STR_FMT(w->op->type->kind),

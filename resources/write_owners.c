@@ -2,15 +2,28 @@
 /* managedFields in the write path. */
 #include "resources/engine_priv.h"
 
+/* The type's blank as far as this version knows its fields. */
+static const yyjson_mut_val *blank(struct write *w)
+{
+    const char *text = w->op->type->strategy->blank;
+    yyjson_mut_doc *d = NULL;
+    if (!text || json_read_own(&w->arena, str_from(text), &d, NULL)) {
+        return NULL;
+    }
+    schema_prune(w->op->version->schema, yyjson_mut_doc_get_root(d), NULL);
+    return yyjson_mut_doc_get_root(d);
+}
+
 struct managed write_managed(struct write *w)
 {
     const struct op *op = w->op;
+    bool whole = !w->old || (op->verb == VERB_PATCH && op->patch == PATCH_APPLY);
     return (struct managed){
         .arena = &w->arena,
         .doc = w->doc,
         .type = op->type,
         .version = op->version,
-        .types = op->type->custom ? NULL : write_types(w),
+        .blank = whole && !scale_asked(op) ? blank(w) : NULL,
         .manager = op->manager,
         .subresource = op->subresource,
         .now_us = w->now_us,
@@ -26,7 +39,9 @@ int write_live(struct write *w, yyjson_mut_val **ret, struct err *err)
         return 0;
     }
     bool other = v != type_storage(w->op->type);
-    if (other) {
+    if (other && w->live) {
+        *ret = w->live;
+    } else if (other) {
         yyjson_mut_doc *d = NULL;
         int rc = write_current(w, v, &d, err);
         if (rc) {
@@ -94,6 +109,9 @@ void write_own_base(struct write *w, yyjson_mut_val *base)
     if (!touches_owners(w->op)) {
         w->owners.was = managed_detach(base);
         w->owners.move = true;
+    }
+    if (w->op->version != type_storage(w->op->type)) {
+        w->live = json_copy(w->doc, base); /* a conversion less */
     }
 }
 

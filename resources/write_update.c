@@ -24,6 +24,8 @@ static int patch_and_decode(struct write *w, bool whole, struct str *ret_rv, str
     w->owners = (struct managed_before){0};
     if (!whole) {
         write_own_base(w, base);
+    } else {
+        w->live = NULL;
     }
     rc = write_patch(w, base, op->version->schema, &w->obj, err);
     if (rc) {

@@ -289,11 +289,15 @@ static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_m
     return 0;
 }
 
-const struct type_strategy apiservice_strategy = {
-    .prepare = prepare, .validate = validate, .row = row, .name = name};
+const struct type_strategy apiservice_strategy = {.resets = type_resets_status,
+                                                  .prepare = prepare,
+                                                  .validate = validate,
+                                                  .row = row,
+                                                  .name = name};
 
 const struct type_subresource apiservice_subresources[1] = {
     {.name = {"status", 6},
      .verbs = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH),
-     .merge = merge_status},
+     .merge = merge_status,
+     .resets = type_resets_but_status},
 };

@@ -27,6 +27,12 @@ static bool of_status(struct write *w)
     return str_is(write_op(w)->subresource, "status");
 }
 
+static void decoded(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj)
+{
+    (void)self;
+    definition_fill_defaults(d, obj);
+}
+
 static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
                    yyjson_mut_val *old, struct err *err)
 {
@@ -145,11 +151,10 @@ static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_m
     return 0;
 }
 
-static const char *const the_status[] = {"status", NULL};
-static const char *const all_but_status[] = {"metadata", "spec", NULL};
-
 const struct type_strategy definition_strategy = {
-    .resets = the_status,
+    .decoded = decoded,
+    .blank = "{\"spec\":{\"names\":{}}}",
+    .resets = type_resets_status,
     .prepare = prepare,
     .validate = validate,
     .before_delete = before_delete,
@@ -161,7 +166,7 @@ const struct type_subresource definition_subresources[1] = {
     {.name = {"status", 6},
      .verbs = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH),
      .merge = merge_status,
-     .resets = all_but_status},
+     .resets = type_resets_but_status},
 };
 
 /* ---- writing statuses ---- */

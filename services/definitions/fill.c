@@ -185,6 +185,15 @@ void definition_fill_status(yyjson_mut_doc *d, yyjson_mut_val *obj)
     }
 }
 
+void definition_fill_defaults(yyjson_mut_doc *d, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *spec = json_get(obj, "spec");
+    if (json_is_obj(spec)) {
+        fill_names(d, json_ensure_obj(d, spec, "names"));
+        fill_conversion(d, spec);
+    }
+}
+
 void definition_fill_spec(yyjson_mut_doc *d, yyjson_mut_val *obj, struct schema_unknown *unknown)
 {
     yyjson_mut_val *spec = json_ensure_obj(d, obj, "spec");

@@ -150,6 +150,7 @@ static const struct type_strategy strategy = {
     .validate = validate,
     .convert = convert,
     .row = row,
+    .blank = "{\"source\":{},\"reportingComponent\":\"\",\"reportingInstance\":\"\"}",
     .create_on_update = true,
 };
 

@@ -80,7 +80,12 @@ static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
 }
 
 static const struct type_strategy strategy = {
-    .prepare = prepare, .validate = validate, .row = row, .create_on_update = true};
+    .prepare = prepare,
+    .validate = validate,
+    .row = row,
+    .blank = "{\"spec\":{}}",
+    .create_on_update = true,
+};
 
 int leases_provide(const struct leases_deps *d, struct leases **ret, struct err *err)
 {

@@ -39,7 +39,6 @@ static void set_label(yyjson_mut_doc *d, yyjson_mut_val *obj)
     }
 }
 
-static const char *const the_status[] = {"status", NULL};
 static const char *const the_spec[] = {"spec", NULL};
 
 static bool has_finalizer(const yyjson_mut_val *obj, const char *finalizer)
@@ -185,7 +184,7 @@ static const struct type_strategy strategy = {
     .row = row,
     .name = check_name,
     .decoded = decoded,
-    .resets = the_status,
+    .resets = type_resets_status,
 };
 
 static const struct type_subresource subresources[] = {
@@ -196,7 +195,7 @@ static const struct type_subresource subresources[] = {
     {.name = {"finalize", 8},
      .verbs = VERB_BIT(VERB_UPDATE),
      .merge = merge_finalize,
-     .resets = the_status},
+     .resets = type_resets_status},
 };
 
 static int publish(const struct namespaces_deps *d, struct err *err)

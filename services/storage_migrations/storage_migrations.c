@@ -162,12 +162,13 @@ static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
 }
 
 const struct type_strategy migration_strategy = {
-    .prepare = prepare, .validate = validate, .row = row};
+    .resets = type_resets_status, .prepare = prepare, .validate = validate, .row = row};
 
 const struct type_subresource migration_subresources[1] = {
     {.name = {"status", 6},
      .verbs = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH),
-     .merge = merge_status},
+     .merge = merge_status,
+     .resets = type_resets_but_status},
 };
 
 /* ---- restamping ---- */

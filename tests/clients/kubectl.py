@@ -113,6 +113,61 @@ class Kubectl(unittest.TestCase):
         self.assertEqual(r.returncode, 1, r.stderr)
         self.assertRegex(r.stdout, r"(?m)^\+  replicas: 2")
 
+    # -- server-side apply
+    def ssa(self, text, *args, **kw):
+        return self.run_("-n", self.ns, "apply", "--server-side", "-f", "-", *args, stdin=text, **kw)
+
+    def owners(self, *args):
+        """(manager, operation, subresource) -> fieldsV1."""
+        o = self.server.get("/apis/stable.example.com/v1/namespaces/%s/crontabs/%s" % (self.ns, args[0]))[2]
+        return {(e["manager"], e["operation"], e.get("subresource", "")): e["fieldsV1"] for e in o["metadata"]["managedFields"]}
+
+    def test_server_side_apply(self):
+        self.assertIn("serverside-applied", self.ssa(self.sample("ssa", replicas=2)).stdout)
+        before = self.json("ct", "ssa")["metadata"]["resourceVersion"]
+        self.ssa(self.sample("ssa", replicas=2))
+        self.assertEqual(self.json("ct", "ssa")["metadata"]["resourceVersion"], before)
+        self.assertIn("f:replicas", self.owners("ssa")["kubectl", "Apply", ""]["f:spec"])
+        r = self.ssa(self.sample("ssa", replicas=3), "--field-manager=other", ok=False)
+        self.assertNotEqual(r.returncode, 0)
+        self.assertIn('conflict with "kubectl": .spec.replicas', r.stderr)
+        self.ssa(self.sample("ssa", replicas=3), "--field-manager=other", "--force-conflicts")
+        self.assertEqual(self.json("ct", "ssa")["spec"]["replicas"], 3)
+        self.assertNotIn("f:replicas", self.owners("ssa")["kubectl", "Apply", ""]["f:spec"])
+        self.ssa(self.sample("ssa"))  # what it no longer owns stays
+        self.assertEqual(self.json("ct", "ssa")["spec"]["replicas"], 3)
+        self.assertIn("server dry run", self.ssa(self.sample("ssa", image="x"), "--dry-run=server").stdout)
+        self.assertNotEqual(self.json("ct", "ssa")["spec"]["image"], "x")
+
+    def test_server_side_apply_of_yaml(self):
+        self.ssa("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ssayaml\n  creationTimestamp: null\ndata:\n  a: |\n    two\n    lines\n")
+        self.assertEqual(self.json("configmap", "ssayaml")["data"], {"a": "two\nlines\n"})
+
+    def test_server_side_migration(self):
+        self.apply("migrated", replicas=2)
+        self.assertIn(("kubectl-client-side-apply", "Update", ""), self.owners("migrated"))
+        self.ssa(self.sample("migrated", replicas=4))
+        o = self.json("ct", "migrated")
+        self.assertEqual(o["spec"]["replicas"], 4)
+        self.assertIn("f:replicas", self.owners("migrated")["kubectl", "Apply", ""]["f:spec"])
+        self.apply("migrated", replicas=5)  # and back
+        self.assertEqual(self.json("ct", "migrated")["spec"]["replicas"], 5)
+
+    def test_server_side_diff(self):
+        self.ssa(self.sample("ssadiff", replicas=2))
+        self.assertEqual(self.run_("-n", self.ns, "diff", "--server-side", "-f", "-", stdin=self.sample("ssadiff", replicas=2)).stdout, "")
+        r = self.run_("-n", self.ns, "diff", "--server-side", "-f", "-", stdin=self.sample("ssadiff", replicas=3), ok=False)
+        self.assertEqual(r.returncode, 1, r.stderr)
+        self.assertRegex(r.stdout, r"(?m)^\+  replicas: 3")
+
+    def test_managed_fields_are_shown_on_request(self):
+        self.apply("shown")
+        if self.minor >= 21:  # before, kubectl always showed them
+            self.assertNotIn("managedFields", self.k("get", "ct", "shown", "-o", "yaml"))
+            self.assertIn("kubectl-client-side-apply", self.k("get", "ct", "shown", "-o", "yaml", "--show-managed-fields"))
+        else:
+            self.assertIn("kubectl-client-side-apply", self.k("get", "ct", "shown", "-o", "yaml"))
+
     def test_every_output_form(self):
         self.apply("forms", replicas=2)
         text = self.k("get", "ct", "forms")

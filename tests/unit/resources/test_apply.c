@@ -343,6 +343,18 @@ static void test_scale(void **state)
     scale_by("m", PATCH_APPLY,
              "{'apiVersion':'example.com/v1','kind':'Gadget','metadata':{'name':'a'}}", false, 400,
              "invalid object type: example.com/v1, Kind=Gadget");
+    scale_by(
+        "m", PATCH_APPLY,
+        "{'apiVersion':'autoscaling/v1','kind':'Scale','metadata':{'name':'a'},'spec':{'x':1}}",
+        false, 500,
+        "failed to create typed patch object (/a; autoscaling/v1, Kind=Scale): .spec.x: field "
+        "not declared in schema");
+    scale_by("m", PATCH_APPLY,
+             "{'apiVersion':'autoscaling/v1','kind':'Scale','metadata':{'name':'a'},'spec':{"
+             "'replicas':'4'}}",
+             false, 500,
+             "failed to create typed patch object (/a; autoscaling/v1, Kind=Scale): "
+             ".spec.replicas: expected numeric (int or float), got string");
     /* The same again writes nothing. */
     scale_by("m", PATCH_APPLY, applied, false, 0, NULL);
     assert_int_equal(rv_of(got(gadgets)), rv_of(v));
