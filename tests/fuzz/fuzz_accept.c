@@ -2,6 +2,7 @@
 /* Accept NUL Content-Type NUL Accept-Encoding NUL User-Agent: what is chosen is what was asked for.
  */
 #include "apiserver/clauses.h"
+#include "apiserver/compress.h"
 #include "apiserver/negotiate.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -16,6 +17,12 @@ static void check_clauses(struct fuzz *f, struct str accept)
     }
 }
 
+static bool is_answer_type(struct str type)
+{
+    return str_is(type, JSON_TYPE) || str_is(type, YAML_TYPE) || str_is(type, PROTOBUF_TYPE) ||
+           str_is(type, CBOR_TYPE);
+}
+
 static void check_answer(struct call *c, bool builtin, enum negotiate_for what)
 {
     AUTO(err_finish) struct err err = {0};
@@ -26,9 +33,11 @@ static void check_answer(struct call *c, bool builtin, enum negotiate_for what)
         FUZZ_REFUSED(code, err);
         return;
     }
-    bool json = str_is(c->accept.type, "application/json");
-    FUZZ_CHECK(json || str_is(c->accept.type, "application/yaml"));
-    FUZZ_CHECK(json || what != NEGOTIATE_WATCH);
+    bool yaml = str_is(c->accept.type, YAML_TYPE);
+    FUZZ_CHECK(is_answer_type(c->accept.type));
+    FUZZ_CHECK(!yaml || what != NEGOTIATE_WATCH);
+    FUZZ_CHECK(r.encoding == media_encoding(c->accept.type));
+    FUZZ_CHECK(r.encoding == ENCODING_JSON || r.as != REPRESENT_TABLE);
     FUZZ_CHECK(r.as == REPRESENT_TABLE || r.include == INCLUDE_METADATA);
 }
 
@@ -66,11 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_answer(&c, false, (enum negotiate_for)what);
         check_answer(&c, true, (enum negotiate_for)what);
     }
-    struct str type = negotiate_error_type(&c);
-    FUZZ_CHECK(str_is(type, "application/json") || str_is(type, "application/yaml"));
+    FUZZ_CHECK(is_answer_type(negotiate_error_type(&c)));
     check_bodies(&c);
-    bool gzip = call_accepts_gzip(&c);
-    FUZZ_CHECK(!gzip || headers[2].value.len);
+    FUZZ_CHECK(!compress_accepts(headers[2].value) || headers[2].value.len);
     FUZZ_CHECK(negotiate_pretty(&c) == negotiate_pretty(&c));
     arena_finish(&c.arena);
     return fuzz_end(&f, data, size);

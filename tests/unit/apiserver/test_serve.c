@@ -185,11 +185,6 @@ void call_answer_err(struct call *c, struct err *err)
     call_answer(c, 0, STR("application/json"), &b);
 }
 
-bool call_accepts_gzip(const struct call *c)
-{
-    return str_is(http_header(c->http, "accept-encoding"), "gzip");
-}
-
 void call_resume(struct call *c, void (*fn)(struct call *c))
 {
     pthread_mutex_lock(&lock);
