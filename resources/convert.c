@@ -11,6 +11,7 @@
 #include "resources/engine_priv.h"
 
 static _Thread_local bool may_wait; /* whether this thread may wait now, ... */
+static _Thread_local bool refused;  /* whether it was refused one since convert_begin, ... */
 static _Thread_local bool late;     /* ... and whether what it runs waited too long for its turn */
 
 /* ---- converters ---- */
@@ -92,8 +93,7 @@ static int check_thread(const struct type *t, struct err *err)
                        "requests wait for the conversion of %.*s",
                        STR_FMT(t->group_resource));
     }
-    /* From now on whatever reads this type is sent to threads that may wait. */
-    atomic_store(&t->converter->mixed, true);
+    refused = true;
     err_set(err, ERR_UNAVAILABLE, "an object of %.*s must be converted first, please try again",
             STR_FMT(t->group_resource));
     if (err) {
@@ -301,6 +301,36 @@ bool convert_answer(struct op *op)
     return false;
 }
 
+void convert_begin(void)
+{
+    refused = false;
+}
+
+bool convert_again(struct op *op)
+{
+    bool write = op->verb == VERB_CREATE || op->verb == VERB_UPDATE || op->verb == VERB_PATCH ||
+                 op->verb == VERB_DELETE;
+    if (!refused || !op->code || !write || !op->type->converter) {
+        return false;
+    }
+    refused = false;
+    if (op->write) {
+        op->warnings.n = op->write->n_warnings;
+        write_free(op->write);
+        op->write = NULL;
+    }
+    blob_unref(op->answer.blob);
+    op->answer = (struct answer){0};
+    struct err was = {0};
+    err_move(&was, &op->err);
+    if (engine_start_waiting(op)) {
+        err_finish(&was);
+        return true;
+    }
+    err_move(&op->err, &was);
+    return false;
+}
+
 /* ---- what the reference says ---- */
 
 #define CORRUPT                                                                                    \
@@ -316,6 +346,10 @@ int convert_corrupt(const struct type *t, const yyjson_mut_val *obj, int64_t rev
                     struct err *err)
 {
     if (own_trouble(why->code)) {
+        if (why->code == ERR_UNAVAILABLE && t->converter) {
+            /* From now on whatever reads this type is sent to threads that may wait. */
+            atomic_store(&t->converter->mixed, true);
+        }
         return err_move(err, why);
     }
     const struct str root = STR("/registry");

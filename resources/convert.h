@@ -42,8 +42,8 @@ void converter_init(struct converter *c, const struct converter_ops *ops);
 struct converter *converter_ref(struct converter *c);
 void converter_unref(struct converter *c); /* NULL allowed */
 
-/* Converts objects of the type to version v by its converter; those in v already are left alone. ERR_UNAVAILABLE (and the type counts as
- * mixed from now on) where that would wait and this thread may not; ERR_TIMEOUT where the task waited too long for its turn. */
+/* Converts objects of the type to version v by its converter; none is in v already. ERR_UNAVAILABLE where that would wait and this
+ * thread may not; ERR_TIMEOUT where the task waited too long for its turn. */
 int convert_objects(const struct type *t, const struct type_version *v, yyjson_mut_doc *d, yyjson_mut_val **objs, size_t n,
                     struct err *err);
 /* Brings stored objects into version v with one call for many (LIMIT_CONVERSION_OBJECTS): where an object needed conversion its value becomes the
@@ -68,6 +68,12 @@ bool convert_submit(struct engine *e, const struct type *t, struct pool_task *ta
 /* Where the op's answer needs a conversion that waits: has it done on those threads (or here, where it may be) and then calls
  * op_end. False: nothing is to be done, or it was done. */
 bool convert_answer(struct op *op);
+
+/* An operation begins on this thread. */
+void convert_begin(void);
+/* Where a write failed because it needed a conversion that this thread may not wait for: begins it anew on the threads that may. False: it did not,
+ * or cannot. */
+bool convert_again(struct op *op);
 
 /* What the reference says of a stored object that cannot be converted: ERR_CORRUPT. Takes `why` over. */
 int convert_corrupt(const struct type *t, const yyjson_mut_val *obj, int64_t rev, struct err *why, struct err *err);

@@ -145,6 +145,7 @@ struct metrics *engine_metrics(struct engine *e)
 /* Of an op that has begun. */
 static void start(struct op *op, struct waiter *waiter)
 {
+    convert_begin();
     int rc = op_check_verb(op, &op->err);
     if (rc) {
         op_finish(op, rc);
@@ -192,6 +193,12 @@ static void run_task(struct pool_task *t)
     uint64_t begun = engine_wait_begin();
     start(op, NULL);
     engine_wait_end(e, begun);
+}
+
+bool engine_start_waiting(struct op *op)
+{
+    op->task.run = run_task;
+    return convert_submit(op->engine, op->type, &op->task, true);
 }
 
 void engine_start_on_pool(struct engine *e, struct op *op)

@@ -127,6 +127,8 @@ void op_begin(struct op *op);
 void op_finish(struct op *op, int code);
 /* The same with the answer as it is. */
 void op_end(struct op *op);
+/* Begins an op (again) on the threads that may wait for conversions; false: the server stops. */
+bool engine_start_waiting(struct op *op);
 /* Reads the text of a resourceVersion: digits, at most 2^63-1. NULL, or what strconv.ParseUint
  * would say of it. */
 const char *op_parse_rv(struct str text, int64_t *ret);

@@ -58,7 +58,7 @@ void op_begin(struct op *op)
 void op_finish(struct op *op, int code)
 {
     op->code = code;
-    if (!convert_answer(op)) {
+    if (!convert_again(op) && !convert_answer(op)) {
         op_end(op);
     }
 }
