@@ -124,8 +124,15 @@ def stage_races():
 
 
 def stage_clients():
+    """kubectl's tours and the programs of client libraries, but for those that take minutes to build."""
     build("release")
     return counted([sys.executable, "tests/clients/run.py"])
+
+
+def stage_clients_all():
+    """Every tour: also the operator on controller-runtime and helm, which are built from their modules first."""
+    build("release")
+    return counted([sys.executable, "tests/clients/run.py", "--all"], timeout=3000)
 
 
 def stage_etcd():
@@ -176,7 +183,7 @@ def fuzz_one(name, seed, folder):
 
 
 STAGES = ["lint", "unit", "fuzz", "wiregen", "http", "races", "conformance", "clients", "etcd"]
-ASKED = ["tsan", "etcd_clients"]  # run by their names only
+ASKED = ["tsan", "clients_all", "etcd_clients"]  # run by their names only
 
 
 def main():

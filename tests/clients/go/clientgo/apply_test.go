@@ -20,7 +20,6 @@ import (
 )
 
 func TestTypedApply(t *testing.T) {
-	NeedsApply(t)
 	ctx, ns := Context(t), Namespace(t)
 	maps := kubernetes.NewForConfigOrDie(Config(t)).CoreV1().ConfigMaps(ns)
 	red, blue := metav1.ApplyOptions{FieldManager: "red"}, metav1.ApplyOptions{FieldManager: "blue"}
@@ -52,7 +51,9 @@ func TestTypedApply(t *testing.T) {
 	Want(t, "extracted, changed, applied", Words(err, cm.Data, cm.Labels), "<nil> map[more:1 red:1] map[r:1]")
 
 	_, err = maps.Apply(ctx, corev1apply.ConfigMap("a", ns).WithUID("another"), red)
-	Want(t, "another uid", apierrors.IsConflict(err), true)
+	Want(t, "another uid", apierrors.IsInvalid(err), true)
+	_, err = maps.Apply(ctx, corev1apply.ConfigMap("none", ns).WithUID("another"), red)
+	Want(t, "a uid of what is not there", apierrors.IsConflict(err), true)
 	dry := red
 	dry.DryRun = []string{metav1.DryRunAll}
 	_, err = maps.Apply(ctx, corev1apply.ConfigMap("dry", ns), dry)
@@ -63,7 +64,6 @@ func TestTypedApply(t *testing.T) {
 
 // An update of what others applied is its manager's; the applier then meets it as a conflict.
 func TestApplyAndUpdate(t *testing.T) {
-	NeedsApply(t)
 	ctx, ns := Context(t), Namespace(t)
 	maps := kubernetes.NewForConfigOrDie(Config(t)).CoreV1().ConfigMaps(ns)
 	red := metav1.ApplyOptions{FieldManager: "red"}
@@ -88,7 +88,6 @@ func TestApplyAndUpdate(t *testing.T) {
 }
 
 func TestDynamicApply(t *testing.T) {
-	NeedsApply(t)
 	ctx := Context(t)
 	c, _ := cronTabs(t)
 	env := func(pairs ...string) *unstructured.Unstructured {
@@ -133,23 +132,10 @@ func TestDynamicApply(t *testing.T) {
 		}
 	}
 	Want(t, "its manager", found, `status {"f:status":{"f:replicas":{}}}`)
-
-	scaled := `{"apiVersion":"autoscaling/v1","kind":"Scale","metadata":{"name":"d"},"spec":{"replicas":4}}`
-	_, err = c.Patch(ctx, "d", types.ApplyPatchType, []byte(scaled), metav1.PatchOptions{FieldManager: "scaler"}, "scale")
-	Want(t, "a scale", err, nil)
-	u, err = c.Get(ctx, "d", metav1.GetOptions{})
-	Want(t, "replicas", Words(err, replicas(u)), "<nil> 4")
-	_, err = c.Apply(ctx, "d", func() *unstructured.Unstructured {
-		u := cronTab("d")
-		unstructured.SetNestedField(u.Object, int64(2), "spec", "replicas")
-		return u
-	}(), metav1.ApplyOptions{FieldManager: "third"})
-	Want(t, "the scaler's field", Words(apierrors.IsConflict(err), strings.Contains(err.Error(), `"scaler"`)), "true true")
 }
 
 // The extractor for unstructured objects reads the server's schemas to know what a manager's fields mean.
 func TestUnstructuredExtract(t *testing.T) {
-	NeedsApply(t)
 	ctx := Context(t)
 	ns := Namespace(t)
 	c := dynamic.NewForConfigOrDie(Config(t)).Resource(CronTabs).Namespace(ns)

@@ -18,7 +18,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -94,17 +93,6 @@ func Eventually(t testing.TB, ask func() string) {
 			t.Fatalf("waited in vain: %s", why)
 		}
 		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-// NeedsApply skips the test where the server does not know server-side apply.
-func NeedsApply(t testing.TB) {
-	t.Helper()
-	client := kubernetes.NewForConfigOrDie(Config(t))
-	_, err := client.CoreV1().ConfigMaps("default").Patch(Context(t), "probe", types.ApplyPatchType,
-		[]byte(`{"apiVersion":"v1","kind":"ConfigMap"}`), metav1.PatchOptions{FieldManager: "probe", DryRun: []string{metav1.DryRunAll}})
-	if apierrors.IsUnsupportedMediaType(err) {
-		t.Skip("the server has no server-side apply")
 	}
 }
 
