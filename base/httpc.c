@@ -215,9 +215,6 @@ static void set_tls(struct httpc_curl *u, CURL *e, const struct httpc_tls *t)
     if (t->ca_pem.len || (t->ca_file && *t->ca_file)) { /* and no others */
         u->easy_setopt(e, CURLOPT_CAPATH, NULL);
     }
-    if (t->ca_pem.len || (t->ca_file && *t->ca_file)) { /* and no others */
-        u->easy_setopt(e, CURLOPT_CAPATH, NULL);
-    }
     if (t->ca_file && *t->ca_file) {
         u->easy_setopt(e, CURLOPT_CAINFO, t->ca_file);
     }
