@@ -373,7 +373,7 @@ class Conversion(unittest.TestCase):
             status = self.server.request("GET", self.path("v2", "a", slow), conn=conn)[0]
             ends.append((status, time.monotonic() - began))
             conn.close()
-        threads = [threading.Thread(target=ask) for _ in range(3 * LIMITS["LIMIT_CONVERSION_THREADS_TYPE"])]
+        threads = [threading.Thread(target=ask) for _ in range(2 * LIMITS["LIMIT_CONVERSION_THREADS_TYPE"])]
         for t in threads:
             t.start()
         time.sleep(2)  # until the handshakes are through
