@@ -225,11 +225,10 @@ static struct http_header *headers_of(struct proxy *p, size_t *ret_n)
     struct call *c = p->call;
     struct http_header *h = arena_alloc(&c->arena, (p->n_headers + 1) * sizeof(*h));
     struct str connection = buf_str(&p->connection);
-    const char *at = p->head.ptr;
+    struct str left = buf_str(&p->head);
     size_t n = 0;
     for (size_t i = 0; i < p->n_headers; i++) {
-        struct str name = str_from(at), value = str_from(at + name.len + 1);
-        at = value.ptr + value.len + 1;
+        struct str name = str_cut(left, '\0', &left), value = str_cut(left, '\0', &left);
         if (!proxy_passes(name, value, connection)) {
             continue;
         }
@@ -245,10 +244,9 @@ static struct http_header *headers_of(struct proxy *p, size_t *ret_n)
 
 static bool redirects(const struct proxy *p)
 {
-    const char *at = p->head.ptr;
+    struct str left = buf_str(&p->head);
     for (size_t i = 0; i < p->n_headers && p->status / 100 == 3; i++) {
-        struct str name = str_from(at), value = str_from(at + name.len + 1);
-        at = value.ptr + value.len + 1;
+        struct str name = str_cut(left, '\0', &left), value = str_cut(left, '\0', &left);
         if (str_is_word(name, "location") && value.len) {
             return true;
         }

@@ -56,52 +56,36 @@ int fieldset_read(struct arena *a, const yyjson_mut_val *fields, struct fieldset
     return read_level(a, fields, 1, ret, &member, err);
 }
 
-static void put(yyjson_mut_doc *d, yyjson_mut_val *obj, struct str name, yyjson_mut_val *v)
+/* The element's text, made in b, as a key of d. */
+static yyjson_mut_val *element_key(struct buf *b, yyjson_mut_doc *d, const struct element *e)
 {
-    yyjson_mut_obj_add(obj, yyjson_mut_strn(d, name.ptr, name.len), v);
+    b->len = 0;
+    element_write(b, e);
+    return yyjson_mut_strncpy(d, b->ptr, b->len);
 }
 
-/* The element's text in d. */
-static struct str element_name(yyjson_mut_doc *d, const struct element *e)
-{
-    if (e->kind == ELEMENT_FIELD) {
-        char *p = unsafe_yyjson_mut_str_alc(d, e->name.len + 2);
-        p[0] = 'f';
-        p[1] = ':';
-        if (e->name.len) {
-            memcpy(p + 2, e->name.ptr, e->name.len);
-        }
-        p[e->name.len + 2] = '\0';
-        return str_make(p, e->name.len + 2);
-    }
-    AUTO(buf_finish) struct buf b = {0};
-    element_write(&b, e);
-    char *p = unsafe_yyjson_mut_str_alc(d, b.len);
-    memcpy(p, b.ptr, b.len);
-    p[b.len] = '\0';
-    return str_make(p, b.len);
-}
-
-static void write_level(const struct fieldset *s, yyjson_mut_doc *d, yyjson_mut_val *obj)
+static void write_level(const struct fieldset *s, struct buf *b, yyjson_mut_doc *d,
+                        yyjson_mut_val *obj)
 {
     for (size_t i = 0; i < s->n; i++) {
         const struct fieldset_item *item = &s->items[i];
         yyjson_mut_val *v = yyjson_mut_obj(d);
         if (item->children) {
             if (item->member) {
-                put(d, v, STR("."), yyjson_mut_obj(d));
+                yyjson_mut_obj_add(v, yyjson_mut_str(d, "."), yyjson_mut_obj(d));
             }
-            write_level(item->children, d, v);
+            write_level(item->children, b, d, v);
         }
-        put(d, obj, element_name(d, &item->e), v);
+        yyjson_mut_obj_add(obj, element_key(b, d, &item->e), v);
     }
 }
 
 yyjson_mut_val *fieldset_write(const struct fieldset *s, yyjson_mut_doc *d)
 {
+    AUTO(buf_finish) struct buf b = {0};
     yyjson_mut_val *obj = yyjson_mut_obj(d);
     if (s) {
-        write_level(s, d, obj);
+        write_level(s, &b, d, obj);
     }
     return obj;
 }
