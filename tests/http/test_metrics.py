@@ -114,8 +114,21 @@ class Metrics(Case):
         self.server.request("PATCH", self.configmaps + "/traffic", {"data": {"a": "b"}}, {"Content-Type": "application/merge-patch+json"})
         self.assertEqual(self.server.get(self.configmaps + "?resourceVersion=99999999999&resourceVersionMatch=NotOlderThan")[0], 504)
         self.server.request("DELETE", self.configmaps + "/traffic")
+        self.conversion()
         watch.wait(3)
         return watch
+
+    def conversion(self):
+        """A conversion by a webhook that is not there."""
+        version = lambda name: {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": {"type": "object"}}}
+        hook = {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://127.0.0.1:1/"}}
+        self.server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+            "metadata": {"name": "metrics.example.com"}, "spec": {
+                "group": "example.com", "scope": "Cluster", "names": {"plural": "metrics", "kind": "Metric"},
+                "versions": [version("v1"), version("v2")], "conversion": {"strategy": "Webhook", "webhook": hook}}})
+        body = {"apiVersion": "example.com/v1", "kind": "Metric", "metadata": {"name": "a"}}
+        self.server.request("POST", "/apis/example.com/v1/metrics", body)
+        self.assertEqual(self.server.get("/apis/example.com/v2/metrics/a")[0], 500)
 
     def read(self):
         status, headers, body = self.server.get("/metrics")
@@ -195,7 +208,8 @@ class Metrics(Case):
     def test_dashboard_shows_everything(self):
         """What is counted and not shown is named here."""
         shown = {re.sub(r"_(bucket|sum|count)$", "", name) for _, expr in expressions()[0] for name, _ in parts_of(expr)[0]}
-        left_out = {"authenticated_user_requests", "coracle_build_info", "coracle_http_accepted_total", "coracle_http_cut_total", "coracle_http_exchanges",
+        left_out = {"apiserver_conversion_webhook_duration_seconds", "apiserver_conversion_webhook_request_total",
+                    "apiserver_crd_conversion_webhook_duration_seconds", "authenticated_user_requests", "coracle_build_info", "coracle_http_accepted_total", "coracle_http_cut_total", "coracle_http_exchanges",
                     "coracle_types", "coracle_watch_events_total", "controller_runtime_active_workers", "controller_runtime_max_concurrent_reconciles",
                     "process_virtual_memory_bytes"}
         self.assertEqual(set(documented()) - shown, left_out)
