@@ -136,7 +136,7 @@ int represent_decode(const struct type *t, const struct type_version *v, const s
     }
     struct err why = {0};
     if (s->stamp != REPRESENT_SHOWN && represent_convert(t, v, d, d->root, &why)) {
-        return convert_corrupt(t, d->root, s->rev, &why, err);
+        return t->converter ? convert_corrupt(t, d->root, s->rev, &why, err) : err_move(err, &why);
     }
     set_version(d, d->root, s->rev);
     *ret = d;
