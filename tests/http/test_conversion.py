@@ -65,7 +65,7 @@ class Hook:
         for o in review["request"]["objects"]:
             o = json.loads(json.dumps(o))
             o["apiVersion"] = want
-            if old in o.get("spec", {}):
+            if old in (o.get("spec") or {}):
                 o["spec"][new] = o["spec"].pop(old)
             done.append(change(o))
         return {"apiVersion": review["apiVersion"], "kind": "ConversionReview",
@@ -529,6 +529,23 @@ lossy: {v2: [.spec.ports]}
         got = self.do(200, "PATCH", self.path("v2", "a"), {"spec": {"n": 1}}, {"Content-Type": "application/merge-patch+json"})
         self.assertEqual(got["spec"], {"address": "h:1", "n": 1})
         self.assertEqual(self.do(200, "GET", self.path("v2", "a"))["spec"], {"address": "h:1", "n": 1})
+
+    def test_owners_of_other_versions(self):
+        """An apply in the storage version needs the webhook when an owner speaks of another: it is begun anew where it may wait."""
+        self.make()
+
+        def apply(version, manager, want=200, **spec):
+            body = {"apiVersion": GROUP + "/" + version, "kind": self.plural.capitalize(), "metadata": {"name": "a"}, "spec": spec}
+            return self.do(want, "PATCH", self.path(version, "a", query="?fieldManager=" + manager), body,
+                           {"Content-Type": "application/apply-patch+yaml"})
+        apply("v1", "m1", 201, hostPort="h:1")
+        apply("v2", "m2", n=4)
+        self.assertEqual(apply("v1", "m1", hostPort="h:2")["spec"], {"hostPort": "h:2", "n": 4})
+        self.assertEqual(apply("v2", "m2", 409, address="h:9")["details"]["causes"][0]["field"], ".spec.hostPort")
+        self.assertEqual(apply("v1", "m1")["spec"], {"n": 4})
+        got = self.do(200, "PATCH", self.path("v1", "a"), {"spec": {"n": 5}}, {"Content-Type": "application/merge-patch+json"})
+        owners = {(f["manager"], f["apiVersion"]) for f in got["metadata"]["managedFields"]}
+        self.assertNotIn(("m2", GROUP + "/v2"), owners)
 
     def test_metrics(self):
         self.make()
