@@ -77,7 +77,7 @@ def digest(*paths):
 
 
 def last_line(text):
-    lines = [l for l in text.strip().splitlines() if l.strip()]
+    lines = [l for l in text.splitlines() if l.strip() and "A complete log of this run" not in l]
     return lines[-1][:300] if lines else "no reason given"
 
 
