@@ -12,7 +12,7 @@ struct admission_request {
     struct str operation;    /* "CREATE", "UPDATE", "DELETE" */
     struct str subresource;  /* "" none */
     yyjson_mut_doc *doc;
-    yyjson_mut_val *obj;     /* the new object in the storage version; NULL on delete; mutating plugins change it in place */
+    yyjson_mut_val *obj;     /* the new object in the request's version (op->version); NULL on delete; mutating plugins change it in place */
     yyjson_mut_val *old;     /* NULL on create */
 };
 

@@ -100,9 +100,10 @@ struct write {
     int64_t rev;          /* its revision */
     uint64_t stamp;
     yyjson_mut_doc *doc;       /* of obj */
-    yyjson_mut_val *obj, *old; /* in the storage version; obj in the request's until write_to_storage */
+    /* In the request's version, in which everything is decided; `stored` is obj in the storage version, once it is
+     * encoded. A delete has them in the storage version. */
+    yyjson_mut_val *obj, *old, *stored;
     struct managed_before owners;
-    yyjson_mut_val *live;       /* old in the request's version, where that is another and it was had already */
     yyjson_mut_val *old_owners; /* out of old for the moment */
     struct write_record *records;
     struct store_cmp *cmps;
@@ -166,7 +167,7 @@ int write_current(struct write *w, const struct type_version *v, yyjson_mut_doc 
  */
 int write_encode(struct write *w, const struct type *t, yyjson_mut_doc *d, yyjson_mut_val *obj,
                  struct blob **ret, struct err *err);
-/* The op's object into w->value. One that is too large only with its managedFields loses them, as
+/* The op's object into w->stored and w->value. One that is too large only with its managedFields loses them, as
  * the reference has it for all but applies. */
 int write_encode_object(struct write *w, struct err *err);
 /* Puts the op's object or takes it away with this transaction. */
@@ -185,8 +186,8 @@ enum decode_as { DECODE_BODY, DECODE_PATCHED, DECODE_APPLIED };
  * taken out of it, as its managedFields are (into w->owners). */
 int write_decode(struct write *w, yyjson_mut_val *obj, enum decode_as as, struct str *ret_rv,
                  struct err *err);
-/* Takes w->obj from the request's version into the storage version. */
-int write_to_storage(struct write *w, struct err *err);
+/* w->obj as the storage version has it: itself, or a converted copy. */
+int write_to_storage(struct write *w, yyjson_mut_val **ret, struct err *err);
 /* `the name of the object (x) does not match the name on the URL (y)`. */
 int write_check_name(const struct op *op, const yyjson_mut_val *obj, struct err *err);
 /* Go's text of a body that does not decode: `Widget in version "v1" cannot be handled as a Widget:
@@ -197,9 +198,9 @@ int write_decode_error(struct write *w, enum decode_as as, struct str api_versio
 /* ---- write_owners.c: managedFields ---- */
 /* One write as its owners see it; w->doc is set. */
 struct managed write_managed(struct write *w);
-/* The object before as the request's version has it, without its managedFields, which go to
- * w->owners where those are not there yet. NULL: a create. */
-int write_live(struct write *w, yyjson_mut_val **ret, struct err *err);
+/* w->old (NULL: a create) without its managedFields, which go to w->owners where those are not there
+ * yet. */
+const yyjson_mut_val *write_live(struct write *w);
 /* Gives w->old its managedFields back after write_live. */
 void write_live_done(struct write *w);
 /* The owners of w->obj, still in the request's version, after any write but an apply. */

@@ -52,9 +52,9 @@ static void reset(struct write *w)
     w->rev = 0;
     w->stamp = 0;
     w->doc = NULL;
-    w->obj = w->old = NULL;
+    w->obj = w->old = w->stored = NULL;
     w->owners = (struct managed_before){0};
-    w->live = w->old_owners = NULL;
+    w->old_owners = NULL;
     w->records = NULL;
     w->cmps = NULL;
     w->ops = NULL;

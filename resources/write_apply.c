@@ -54,7 +54,7 @@ static int load(struct write *w, struct err *err)
     if (rc == ERR_NOT_FOUND && !w->op->subresource.len) {
         return 0;
     }
-    rc = rc ? err_move(err, &why) : write_current(w, type_storage(w->op->type), &old, err);
+    rc = rc ? err_move(err, &why) : write_current(w, w->op->version, &old, err);
     if (!rc) {
         w->old = yyjson_mut_doc_get_root(old);
     }
@@ -64,14 +64,10 @@ static int load(struct write *w, struct err *err)
 static int merge(struct write *w, struct err *err)
 {
     const struct op *op = w->op;
-    yyjson_mut_val *live = NULL;
-    int rc = write_live(w, &live, err);
-    if (rc) {
-        return rc;
-    }
+    const yyjson_mut_val *live = write_live(w);
     struct managed m = write_managed(w);
     const yyjson_mut_val *applied = yyjson_mut_doc_get_root(op->body);
-    rc = managed_apply(&m, live, w->owners.was, applied, op->force, &w->obj, err);
+    int rc = managed_apply(&m, live, w->owners.was, applied, op->force, &w->obj, err);
     write_live_done(w);
     return rc;
 }
@@ -109,9 +105,5 @@ int write_apply(struct write *w, struct err *err)
         return rc;
     }
     managed_attach(w->doc, w->obj, owners);
-    rc = write_to_storage(w, err);
-    if (rc) {
-        return rc;
-    }
     return w->old ? write_update_rest(w, rv, err) : write_create_rest(w, STR_NULL, false, err);
 }

@@ -104,12 +104,13 @@ int write_encode(struct write *w, const struct type *t, yyjson_mut_doc *d, yyjso
 
 int write_encode_object(struct write *w, struct err *err)
 {
-    int rc = write_encode(w, w->op->type, w->doc, w->obj, &w->value, err);
-    if (rc != ERR_TOO_LARGE || w->op->patch == PATCH_APPLY || !managed_detach(w->obj)) {
+    int rc = write_to_storage(w, &w->stored, err);
+    rc = rc ? rc : write_encode(w, w->op->type, w->doc, w->stored, &w->value, err);
+    if (rc != ERR_TOO_LARGE || w->op->patch == PATCH_APPLY || !managed_detach(w->stored)) {
         return rc;
     }
     err_finish(err);
-    return write_encode(w, w->op->type, w->doc, w->obj, &w->value, err);
+    return write_encode(w, w->op->type, w->doc, w->stored, &w->value, err);
 }
 
 void write_put_object(struct write *w)
@@ -141,7 +142,7 @@ void write_answer_object(struct write *w, int64_t rev)
     a->http_status = str_is(w->operation, "create") ? 201 : 200;
     if (!rev) { /* a dry run of a create has no resourceVersion to show */
         a->doc = w->doc;
-        a->value = w->obj;
+        a->value = w->stored;
         if (w->op->version != type_storage(w->op->type)) {
             represent_convert(w->op->type, w->op->version, a->doc, a->value, NULL);
         }

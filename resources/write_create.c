@@ -67,7 +67,7 @@ static void say_of_status(struct causes *c, size_t from)
 int write_validate(struct write *w, struct err *err)
 {
     const struct type *t = w->op->type;
-    const struct type_version *v = type_storage(t);
+    const struct type_version *v = w->op->version;
     struct causes c;
     causes_init(&c, &w->arena);
     metadata_validate(t, w->obj, w->old, &c, &w->op->warnings);
@@ -209,7 +209,7 @@ static int create_value(struct write *w, struct err *err)
     int rc = 0;
     if (!sub) {
         rc = write_decode(w, w->obj, DECODE_BODY, &rv, err);
-        rc = rc ? rc : write_to_storage(w, err);
+        rc = rc ? rc : write_to_storage(w, &w->obj, err);
         rc = rc ? rc : write_admit(w, true, err);
         rc = rc ? rc : write_admit(w, false, err);
     }
@@ -235,7 +235,7 @@ static int prepare(struct write *w, struct err *err)
     }
     metadata_begin(t, w->doc, w->obj, w->op->scope.ns, w->now_us);
     w->name = metadata_name(w->obj);
-    if (t->custom && type_storage(t)->status) {
+    if (t->custom && w->op->version->status) {
         json_remove(w->obj, "status");
     }
     rc = t->strategy->prepare ? t->strategy->prepare(t->self, w, w->doc, w->obj, NULL, err) : 0;
@@ -284,7 +284,6 @@ static int create_decoded(struct write *w, struct str rv, bool generated, struct
 {
     wipe(w);
     int rc = write_own(w, err);
-    rc = rc ? rc : write_to_storage(w, err);
     return rc ? rc : write_create_rest(w, rv, generated, err);
 }
 

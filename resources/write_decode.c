@@ -360,17 +360,19 @@ static int decode_types(struct decoding *d, struct err *err)
     return rc ? decode_error(d, err_message(&why), err) : 0;
 }
 
-int write_to_storage(struct write *w, struct err *err)
+int write_to_storage(struct write *w, yyjson_mut_val **ret, struct err *err)
 {
     const struct type *t = w->op->type;
     const struct type_version *storage = type_storage(t);
+    *ret = w->obj;
     if (w->op->version == storage) {
         return 0;
     }
-    int rc = represent_convert(t, storage, w->doc, w->obj, err);
+    *ret = json_copy(w->doc, w->obj);
+    int rc = represent_convert(t, storage, w->doc, *ret, err);
     if (!rc) {
-        schema_prune(storage->schema, w->obj, NULL);
-        schema_default(storage->schema, w->doc, w->obj);
+        schema_prune(storage->schema, *ret, NULL);
+        schema_default(storage->schema, w->doc, *ret);
     }
     return rc;
 }

@@ -30,32 +30,17 @@ struct managed write_managed(struct write *w)
     };
 }
 
-int write_live(struct write *w, yyjson_mut_val **ret, struct err *err)
+const yyjson_mut_val *write_live(struct write *w)
 {
-    const struct type_version *v = w->op->version;
-    struct managed_before *o = &w->owners;
-    *ret = w->old;
     if (!w->old) {
-        return 0;
+        return NULL;
     }
-    bool other = v != type_storage(w->op->type);
-    if (other && w->live) {
-        *ret = w->live;
-    } else if (other) {
-        yyjson_mut_doc *d = NULL;
-        int rc = write_current(w, v, &d, err);
-        if (rc) {
-            return rc;
-        }
-        *ret = yyjson_mut_doc_get_root(d);
+    w->old_owners = managed_detach(w->old);
+    if (!w->owners.was) {
+        w->owners.was = w->old_owners;
+        w->owners.move = false;
     }
-    yyjson_mut_val *list = managed_detach(*ret);
-    w->old_owners = other ? NULL : list;
-    if (!o->was) {
-        o->was = list;
-        o->move = other;
-    }
-    return 0;
+    return w->old;
 }
 
 void write_live_done(struct write *w)
@@ -68,13 +53,9 @@ void write_live_done(struct write *w)
 
 int write_own(struct write *w, struct err *err)
 {
-    yyjson_mut_val *live = NULL;
-    int rc = write_live(w, &live, err);
-    if (rc) {
-        return rc;
-    }
+    const yyjson_mut_val *live = write_live(w);
     struct managed m = write_managed(w);
-    rc = managed_update(&m, live, &w->owners, w->obj, err);
+    int rc = managed_update(&m, live, &w->owners, w->obj, err);
     write_live_done(w);
     return rc;
 }
@@ -109,9 +90,6 @@ void write_own_base(struct write *w, yyjson_mut_val *base)
     if (!touches_owners(w->op)) {
         w->owners.was = managed_detach(base);
         w->owners.move = true;
-    }
-    if (w->op->version != type_storage(w->op->type)) {
-        w->live = json_copy(w->doc, base); /* a conversion less */
     }
 }
 

@@ -12,20 +12,32 @@ static int put_body(struct write *w, struct str *ret_rv, struct err *err)
     return rc ? rc : write_check_name(w->op, w->obj, err);
 }
 
+/* The object before in a document of its own, which becomes the new one's: read once more where
+ * that costs no conversion. */
+static int patch_base(struct write *w, yyjson_mut_val **ret, struct err *err)
+{
+    if (w->op->version != type_storage(w->op->type)) {
+        w->doc = json_doc(&w->arena);
+        *ret = json_copy(w->doc, w->old);
+        return 0;
+    }
+    int rc = write_current(w, w->op->version, &w->doc, err);
+    *ret = rc ? NULL : yyjson_mut_doc_get_root(w->doc);
+    return rc;
+}
+
 /* whole: with the managedFields in it, whether the patch touches them or not. */
 static int patch_and_decode(struct write *w, bool whole, struct str *ret_rv, struct err *err)
 {
     const struct op *op = w->op;
-    int rc = write_current(w, op->version, &w->doc, err);
+    yyjson_mut_val *base = NULL;
+    int rc = patch_base(w, &base, err);
     if (rc) {
         return rc;
     }
-    yyjson_mut_val *base = yyjson_mut_doc_get_root(w->doc);
     w->owners = (struct managed_before){0};
     if (!whole) {
         write_own_base(w, base);
-    } else {
-        w->live = NULL;
     }
     rc = write_patch(w, base, op->version->schema, &w->obj, err);
     if (rc) {
@@ -135,7 +147,7 @@ static bool content_differs(const struct write *w, bool but_status)
 static void bump_generation(struct write *w)
 {
     const struct type *t = w->op->type;
-    bool own_status = type_storage(t)->status;
+    bool own_status = w->op->version->status;
     if (!t->generation || (own_status && str_is(w->op->subresource, "status")) ||
         !content_differs(w, own_status)) {
         return;
@@ -155,7 +167,7 @@ static int restrict_change(struct write *w, struct err *err)
     }
     if (str_is(op->subresource, "status")) {
         only_status(w);
-    } else if (op->type->custom && type_storage(op->type)->status) {
+    } else if (op->type->custom && op->version->status) {
         keep_status(w);
     }
     return 0;
@@ -202,8 +214,8 @@ static bool unchanged(struct write *w)
     }
     yyjson_mut_val *was = yyjson_mut_doc_get_root(d);
     json_remove(metadata_of(was), "resourceVersion");
-    json_remove(metadata_of(w->obj), "resourceVersion");
-    return json_equal(was, w->obj);
+    json_remove(metadata_of(w->stored), "resourceVersion");
+    return json_equal(was, w->stored);
 }
 
 static bool grace_over(const yyjson_mut_val *old)
@@ -271,7 +283,7 @@ int write_update(struct write *w, struct err *err)
         return rc ? rc : write_create_put(w, err);
     }
     yyjson_mut_doc *old = NULL;
-    rc = rc ? err_move(err, &why) : write_current(w, type_storage(op->type), &old, err);
+    rc = rc ? err_move(err, &why) : write_current(w, op->version, &old, err);
     if (rc) {
         return rc;
     }
@@ -280,6 +292,5 @@ int write_update(struct write *w, struct err *err)
         rc = scale ? scale_update(w, &rv, err) : patched_body(w, &rv, err);
     }
     rc = rc || scale ? rc : write_own(w, err);
-    rc = rc || scale ? rc : write_to_storage(w, err);
     return rc ? rc : write_update_rest(w, rv, err);
 }
