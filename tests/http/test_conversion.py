@@ -515,6 +515,26 @@ lossy: {v2: [.spec.ports]}
                       {"Content-Type": "application/merge-patch+json"})
         self.assertIn("metadata.annotations[coracle.dev/conversion]: Invalid value", got["message"])
 
+    def test_validated_in_the_request_s_version(self):
+        """What v2 says holds for writes in v2 alone, in its own fields; v1 is what is stored."""
+        rules = "rules:\n- from: v1\n  to: v2\n  steps:\n  - move: {from: .spec.hostPort, to: .spec.address}\nlossy: {v2: [.spec.hostPort]}\n"
+        self.ruled(rules, {"hostPort": {"type": "string"}}, {"address": {"type": "string", "maxLength": 3}})
+        got = self.add("v2", "long", "long", 422)
+        self.assertEqual([c["field"] for c in got["details"]["causes"]], ["spec.address"])
+        self.add("v2", "a", "abc")
+        self.add("v1", "b", "long")
+        merge = {"Content-Type": "application/merge-patch+json"}
+        got = self.do(422, "PATCH", self.path("v2", "a"), {"spec": {"address": "long"}}, merge)
+        self.assertEqual([c["field"] for c in got["details"]["causes"]], ["spec.address"])
+        self.assertEqual(self.do(200, "PATCH", self.path("v2", "b"), {"metadata": {"labels": {"a": "b"}}}, merge)["spec"], {"address": "long"})
+        got = self.do(200, "PATCH", self.path("v1", "a"), {"spec": {"hostPort": "longer"}}, merge)
+        self.assertEqual((got["spec"], got["metadata"]["generation"]), ({"hostPort": "longer"}, 2))
+        apply = {"Content-Type": "application/apply-patch+yaml"}
+        body = {"apiVersion": GROUP + "/v2", "kind": self.plural.capitalize(), "metadata": {"name": "c"}, "spec": {"address": "long"}}
+        self.do(422, "PATCH", self.path("v2", "c", query="?fieldManager=m"), body, apply)
+        body["spec"]["address"] = "abc"
+        self.assertEqual(self.do(201, "PATCH", self.path("v2", "c", query="?fieldManager=m"), body, apply)["spec"], {"address": "abc"})
+
     def test_a_stored_version_nobody_knows_of(self):
         """status.storedVersions says that nothing is stored in v1 any more, but something is."""
         self.make()

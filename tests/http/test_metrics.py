@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """/metrics as a strict reader of the Prometheus text format sees it, and the health checks."""
-import json, math, os, re, shutil, subprocess, tempfile, unittest
+import http.server, json, math, os, re, shutil, subprocess, tempfile, threading, time, unittest
 
 from support import Case, Raw, ROOT, Server, Watch, kubeconfig, until
 
@@ -103,6 +103,7 @@ class Metrics(Case):
     def tearDown(self):
         """Others' watches over all namespaces are not to begin with what was made here."""
         self.server.request("DELETE", self.configmaps)
+        self.server.request("DELETE", "/apis/apiregistration.k8s.io/v1/apiservices/v1.away.example.com")
         super().tearDown()
 
     def traffic(self):
@@ -115,6 +116,7 @@ class Metrics(Case):
         self.assertEqual(self.server.get(self.configmaps + "?resourceVersion=99999999999&resourceVersionMatch=NotOlderThan")[0], 504)
         self.server.request("DELETE", self.configmaps + "/traffic")
         self.conversion()
+        self.aggregation()
         watch.wait(3)
         return watch
 
@@ -129,6 +131,36 @@ class Metrics(Case):
         body = {"apiVersion": "example.com/v1", "kind": "Metric", "metadata": {"name": "a"}}
         self.server.request("POST", "/apis/example.com/v1/metrics", body)
         self.assertEqual(self.server.get("/apis/example.com/v2/metrics/a")[0], 500)
+
+    def aggregation(self):
+        """An APIService whose server was there and is no longer."""
+        class Remote(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            log_message = lambda *args: None
+
+        remote = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Remote)
+        threading.Thread(target=remote.serve_forever, daemon=True).start()
+        path = "/apis/apiregistration.k8s.io/v1/apiservices"
+        url = lambda port: {"coracle.dev/url": "http://127.0.0.1:%d" % port}
+        self.server.request("POST", path, {
+            "metadata": {"name": "v1.away.example.com", "annotations": url(remote.server_address[1])},
+            "spec": {"group": "away.example.com", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 100, "insecureSkipTLSVerify": True,
+                     "service": {"name": "away", "namespace": "default"}}})
+        self.until(lambda: "True" in [c["status"] for c in self.server.get(path + "/v1.away.example.com")[2].get("status", {}).get("conditions", ())])
+        remote.shutdown()
+        remote.server_close()
+        self.server.request("PATCH", path + "/v1.away.example.com", {"metadata": {"annotations": url(1)}}, {"Content-Type": "application/merge-patch+json"})
+        self.until(lambda: "aggregator_unavailable_apiservice_total" in self.read())
+
+    def until(self, holds):
+        end = time.time() + 20
+        while time.time() < end and not holds():
+            time.sleep(0.05)
 
     def read(self):
         status, headers, body = self.server.get("/metrics")
@@ -208,7 +240,7 @@ class Metrics(Case):
     def test_dashboard_shows_everything(self):
         """What is counted and not shown is named here."""
         shown = {re.sub(r"_(bucket|sum|count)$", "", name) for _, expr in expressions()[0] for name, _ in parts_of(expr)[0]}
-        left_out = {"apiserver_conversion_webhook_duration_seconds", "apiserver_conversion_webhook_request_total",
+        left_out = {"aggregator_unavailable_apiservice", "aggregator_unavailable_apiservice_total", "apiserver_conversion_webhook_duration_seconds", "apiserver_conversion_webhook_request_total",
                     "apiserver_crd_conversion_webhook_duration_seconds", "authenticated_user_requests", "coracle_build_info", "coracle_http_accepted_total", "coracle_http_cut_total", "coracle_http_exchanges",
                     "coracle_types", "coracle_watch_events_total", "controller_runtime_active_workers", "controller_runtime_max_concurrent_reconciles",
                     "process_virtual_memory_bytes"}

@@ -11,7 +11,7 @@
     "'name':'pages.'},'spec':{'group':'','scope':'Namespaced','names':{'plural':'pages',"          \
     "'singular':'page','kind':'Page','listKind':'PageList'},'coracle':{'builtin':true,"            \
     "'protobuf':{'Page':{'metadata':'1 ObjectMeta','lines':'2 map string','raw':'3 Raw',"          \
-    "'next':'4 Page','kind':'5 string'}}},'versions':[{'name':'v1','served':true,'storage':true,"  \
+    "'next':'4 Page?','kind':'5 string'}}},'versions':[{'name':'v1','served':true,'storage':true,"  \
     "'schema':{'openAPIV3Schema':{'type':'object'}}}]}}"
 
 struct world {
