@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "resources/fieldset_priv.h"
 #include "resources/managed_priv.h"
 #include "resources/represent.h"
 
@@ -71,18 +72,27 @@ static const struct fieldset *reset_of(void *arg, struct str api_version)
     return str_eq(api_version, managed_api_version(r->m)) ? r->reset : NULL;
 }
 
+static void add_name(struct fieldset_builder *b, struct arena *a, const char *name,
+                     struct fieldset *children)
+{
+    const struct element e = {.kind = ELEMENT_FIELD, .name = str_from(name)};
+    fieldset_add(b, a, &e, true, children);
+}
+
+/* Made for each write, so in one go; in order. */
 static const struct fieldset *strip_set(struct arena *a)
 {
-    static const char *const names[] = {"name",       "namespace",     "creationTimestamp",
-                                        "selfLink",   "uid",           "clusterName",
-                                        "generation", "managedFields", "resourceVersion"};
-    struct fieldset *s = fieldset_of_names(a, "apiVersion", NULL);
-    s = fieldset_union(a, s, fieldset_of_names(a, "kind", NULL));
-    s = fieldset_union(a, s, fieldset_of_names(a, "metadata", NULL));
+    static const char *const names[] = {
+        "clusterName",     "creationTimestamp", "generation", "managedFields", "name", "namespace",
+        "resourceVersion", "selfLink",          "uid"};
+    struct fieldset_builder meta = {0}, root = {0};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        s = fieldset_union(a, s, fieldset_of_names(a, "metadata", names[i], NULL));
+        add_name(&meta, a, names[i], NULL);
     }
-    return s;
+    add_name(&root, a, "apiVersion", NULL);
+    add_name(&root, a, "kind", NULL);
+    add_name(&root, a, "metadata", fieldset_finish(&meta, a));
+    return fieldset_finish(&root, a);
 }
 
 /* The top-level fields that this endpoint takes from the stored object whatever it is sent. */
