@@ -98,9 +98,16 @@ struct blob *document_gzip(const struct document *d)
     return b;
 }
 
-bool document_matches(const struct document *d, struct str etag)
+bool document_matches(const struct document *d, struct str etags)
 {
-    return str_eq(etag, str_from(d->etag));
+    while (etags.len) {
+        struct str one = str_trim(str_cut(etags, ',', &etags));
+        one = str_skip(one, str_starts(one, STR("W/")) ? 2 : 0);
+        if (str_is(one, "*") || str_eq(one, str_from(d->etag))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- writing ---- */

@@ -52,8 +52,8 @@ const struct document_part *document_part(const struct document *d, uint64_t id)
 void document_gzip_blobs(const struct document *d, struct blob **out);
 /* The gzip form in one piece. Only where d->plain is NULL. */
 struct blob *document_gzip(const struct document *d);
-/* Whether `etag` (the value of an If-None-Match header) names this document. */
-bool document_matches(const struct document *d, struct str etag);
+/* Whether `etags` (the value of an If-None-Match header: a list of tags, weak ones too, or `*`) names this document. */
+bool document_matches(const struct document *d, struct str etags);
 
 /* ---- making one; one thread at a time ---- */
 

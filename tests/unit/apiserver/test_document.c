@@ -102,6 +102,11 @@ static void test_etag_is_of_the_content(void **state)
     assert_false(document_matches(a, str_from(c->etag)));
     assert_false(document_matches(a, STR_NULL));
     assert_false(document_matches(a, STR("2D711642")));
+    assert_true(document_matches(a, STR("\"x\", *")));
+    char weak[100];
+    snprintf(weak, sizeof(weak), "\"x\" , W/%s", a->etag);
+    assert_true(document_matches(a, str_from(weak)));
+    assert_false(document_matches(c, str_from(weak)));
     document_unref(a);
     document_unref(b);
     document_unref(c);
