@@ -211,16 +211,6 @@ static void rename_references(struct merge *m, yyjson_mut_val *v)
     }
 }
 
-static void write_member(struct buf *b, struct str key, const yyjson_mut_val *v)
-{
-    if (b->len) {
-        buf_addc(b, ',');
-    }
-    buf_add_json(b, key);
-    buf_addc(b, ':');
-    json_write(b, v);
-}
-
 /* Those that are not in the document yet. */
 static void write_definitions(struct merge *m, yyjson_mut_doc *d, const yyjson_mut_val *all,
                               struct buf *b)
@@ -231,7 +221,7 @@ static void write_definitions(struct merge *m, yyjson_mut_doc *d, const yyjson_m
         if (e && !find(m->names->all, e->to)) {
             yyjson_mut_val *copy = json_copy(d, it.val);
             rename_references(m, copy);
-            write_member(b, e->to, copy);
+            json_write_member(b, e->to, copy);
             name_add(m->names, e->to, e->val);
         }
     }
@@ -261,6 +251,6 @@ void openapi_remote_write(struct openapi_names *n, const struct apiservice *s,
     rename_references(&m, paths);
     struct json_iter it = json_iter(paths);
     while (json_next(&it)) {
-        write_member(ret_paths, json_str(it.key), it.val);
+        json_write_member(ret_paths, json_str(it.key), it.val);
     }
 }

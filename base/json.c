@@ -104,8 +104,9 @@ static int compare_key(const void *key, const void *item)
     return str_cmp(json_str(key), json_str(*(yyjson_mut_val *const *)item));
 }
 
-/* Looks up each of `left` members of one object, from x on, in b, of n members; for objects whose order differs much. What is
- * compared already is not compared again: with nested objects that would double at each level. */
+/* Looks up each of `left` members of one object, from x on, in b, of n members; for objects whose
+ * order differs much. What is compared already is not compared again: with nested objects that
+ * would double at each level. */
 static bool members_equal(yyjson_mut_val *x, size_t left, yyjson_mut_val *b, size_t n)
 {
     AUTO_FREE yyjson_mut_val **keys = json_sorted_keys(b);
@@ -239,6 +240,16 @@ bool json_removen(yyjson_mut_val *obj, struct str key)
 bool json_remove(yyjson_mut_val *obj, const char *key)
 {
     return json_removen(obj, str_from(key));
+}
+
+void json_carry(yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *from, const char *key)
+{
+    const yyjson_mut_val *v = json_get(from, key);
+    if (v) {
+        json_setz(d, obj, key, json_copy(d, v));
+    } else {
+        json_remove(obj, key);
+    }
 }
 
 yyjson_mut_val *json_ensure_obj(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *key)

@@ -30,6 +30,8 @@ int json_read(struct arena *a, struct str text, yyjson_mut_doc **ret, struct jso
 int json_read_own(struct arena *a, struct str text, yyjson_mut_doc **ret, struct err *err);
 /* Appends the value as compact JSON. */
 void json_write(struct buf *b, const yyjson_mut_val *v);
+/* Appends `"key":value`, after a comma where b holds something already: for the members of one object. */
+void json_write_member(struct buf *b, struct str key, const yyjson_mut_val *v);
 /* The same indented by two spaces, as ?pretty=true asks for. */
 void json_write_pretty(struct buf *b, const yyjson_mut_val *v);
 /* Appends a double as Go's encoding/json does. */
@@ -100,6 +102,8 @@ bool json_remove(yyjson_mut_val *obj, const char *key);
 bool json_removen(yyjson_mut_val *obj, struct str key);
 /* The object at key, made (empty) where there is none or something else. */
 yyjson_mut_val *json_ensure_obj(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *key);
+/* obj[key] becomes a copy of what it is in `from`, or goes where that has none. */
+void json_carry(yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *from, const char *key);
 /* A deep copy into d, whose arena holds everything (strings too). */
 yyjson_mut_val *json_copy(yyjson_mut_doc *d, const yyjson_mut_val *v);
 /* Puts other values where v stands, in place, keeping v's siblings: a shallow overwrite of v with the content of `from`. */

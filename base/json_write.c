@@ -299,6 +299,16 @@ void json_write(struct buf *b, const yyjson_mut_val *v)
     write_tree(b, v, false);
 }
 
+void json_write_member(struct buf *b, struct str key, const yyjson_mut_val *v)
+{
+    if (b->len) {
+        buf_addc(b, ',');
+    }
+    buf_add_json(b, key);
+    buf_addc(b, ':');
+    json_write(b, v);
+}
+
 void json_write_pretty(struct buf *b, const yyjson_mut_val *v)
 {
     write_tree(b, v, true);

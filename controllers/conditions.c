@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
-static yyjson_mut_val *find(const yyjson_mut_val *obj, const char *type)
+yyjson_mut_val *condition_find(const yyjson_mut_val *obj, const char *type)
 {
     struct json_iter it = json_iter(json_path(obj, "status", "conditions", NULL));
     while (json_next(&it)) {
@@ -34,7 +34,7 @@ bool condition_set(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, boo
                    const char *reason, struct str message)
 {
     const struct str value = status ? STR("True") : STR("False");
-    yyjson_mut_val *c = find(obj, type);
+    yyjson_mut_val *c = condition_find(obj, type);
     if (c && str_eq(json_get_str(c, "status"), value) &&
         str_is(json_get_str(c, "reason"), reason) && str_eq(json_get_str(c, "message"), message)) {
         return false;
@@ -53,5 +53,5 @@ bool condition_set(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *type, boo
 
 bool condition_is_true(const yyjson_mut_val *obj, const char *type)
 {
-    return str_is(json_get_str(find(obj, type), "status"), "True");
+    return str_is(json_get_str(condition_find(obj, type), "status"), "True");
 }

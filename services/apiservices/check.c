@@ -18,18 +18,6 @@ static bool of_status(struct write *w)
     return str_is(write_op(w)->subresource, "status");
 }
 
-/* obj[key] becomes what it is in `from`, or goes. */
-static void carry(yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *from,
-                  const char *key)
-{
-    const yyjson_mut_val *v = json_get(from, key);
-    if (v) {
-        json_setz(d, obj, key, json_copy(d, v));
-    } else {
-        json_remove(obj, key);
-    }
-}
-
 static void fill(yyjson_mut_doc *d, yyjson_mut_val *obj)
 {
     yyjson_mut_val *spec = json_ensure_obj(d, obj, "spec"), *service = json_get(spec, "service");
@@ -54,7 +42,7 @@ static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_va
         return 0;
     }
     if (old) {
-        carry(d, obj, old, "status");
+        json_carry(d, obj, old, "status");
     } else {
         json_remove(obj, "status");
     }
@@ -238,21 +226,11 @@ static void name(void *self, struct str name_, bool is_prefix, const struct path
     name_path_segment(name_, is_prefix, at, c);
 }
 
-static const yyjson_mut_val *condition(const yyjson_mut_val *obj)
-{
-    struct json_iter it = json_iter(json_path(obj, "status", "conditions", NULL));
-    while (json_next(&it)) {
-        if (str_is(json_get_str(it.val, "type"), "Available")) {
-            return it.val;
-        }
-    }
-    return NULL;
-}
-
 static void row(void *self, const struct type_version *v, yyjson_mut_doc *d,
                 const yyjson_mut_val *obj, yyjson_mut_val *cells)
 {
-    const yyjson_mut_val *service = json_path(obj, "spec", "service", NULL), *at = condition(obj);
+    const yyjson_mut_val *service = json_path(obj, "spec", "service", NULL),
+                         *at = condition_find(obj, "Available");
     struct str status = json_get_str(at, "status"), reason = json_get_str(at, "reason");
     AUTO(buf_finish) struct buf text = {0};
     (void)self;
@@ -281,9 +259,9 @@ static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_m
     (void)self;
     (void)w;
     (void)err;
-    carry(d, obj, current, "spec");
+    json_carry(d, obj, current, "spec");
     for (size_t i = 0; meta && i < sizeof(kept) / sizeof(*kept); i++) {
-        carry(d, meta, json_get(current, "metadata"), kept[i]);
+        json_carry(d, meta, json_get(current, "metadata"), kept[i]);
     }
     json_ensure_obj(d, obj, "status");
     return 0;

@@ -345,16 +345,6 @@ static void follow(struct v2 *x, const yyjson_mut_val *v)
     }
 }
 
-static void write_member(struct buf *b, struct str key, const yyjson_mut_val *v)
-{
-    if (b->len) {
-        buf_addc(b, ',');
-    }
-    buf_add_json(b, key);
-    buf_addc(b, ':');
-    json_write(b, v);
-}
-
 static void read_v2(struct v2 *x, const yyjson_mut_val *root, struct str group, struct str version,
                     struct buf *paths, struct buf *definitions)
 {
@@ -371,14 +361,14 @@ static void read_v2(struct v2 *x, const yyjson_mut_val *root, struct str group, 
             str_starts(path, place) && (path.len == place.len || path.ptr[place.len] == '/');
         if (within && json_is_obj(it.val)) {
             inline_item(x, it.val);
-            write_member(paths, path, it.val);
+            json_write_member(paths, path, it.val);
             follow(x, it.val);
         }
     }
     while (x->todo) {
         struct definition *f = x->todo;
         x->todo = f->next;
-        write_member(definitions, f->name, f->val);
+        json_write_member(definitions, f->name, f->val);
         follow(x, f->val);
     }
     HASH_CLEAR(hh, x->all);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "controllers/conditions.h"
 #include "services/apiservices/apiservices_priv.h"
 
 static size_t place(const struct apiservices *s, struct str name)
@@ -80,17 +81,6 @@ static enum managed managed_of(const yyjson_mut_val *obj)
     return str_is(label, "onstart") ? MANAGED_ON_START
            : str_is(label, "true")  ? MANAGED_ALWAYS
                                     : MANAGED_NO;
-}
-
-static const yyjson_mut_val *condition(const yyjson_mut_val *obj)
-{
-    struct json_iter it = json_iter(json_path(obj, "status", "conditions", NULL));
-    while (json_next(&it)) {
-        if (str_is(json_get_str(it.val, "type"), "Available")) {
-            return it.val;
-        }
-    }
-    return NULL;
 }
 
 static const char *url_of(struct apiservice *e, const yyjson_mut_val *obj)
@@ -198,7 +188,7 @@ static void measure(struct apiservices *s, struct record *r)
 void record_note(struct apiservices *s, struct str name, const yyjson_mut_val *obj)
 {
     struct record *r = make(s, name);
-    const yyjson_mut_val *spec = json_get(obj, "spec"), *c = condition(obj);
+    const yyjson_mut_val *spec = json_get(obj, "spec"), *c = condition_find(obj, "Available");
     r->managed = managed_of(obj);
     r->local = !json_get(spec, "service");
     r->available = str_is(json_get_str(c, "status"), "True");

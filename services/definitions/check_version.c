@@ -9,75 +9,6 @@ enum { SELECTABLE_FIELDS_MAX = 8, DEPRECATION_WARNING_MAX = 256 };
 
 /* ---- the schema ---- */
 
-/* What the root of a schema may say where status is a part of its own, in the reference's words. */
-#define AT_ROOT                                                                                    \
-    "Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength "   \
-    "MinLength Pattern MaxItems "                                                                  \
-    "MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example "              \
-    "XPreserveUnknownFields XValidations"
-
-static bool allowed_at_root(struct str key)
-{
-    static const char *const keys[] = {
-        "description",
-        "type",
-        "format",
-        "title",
-        "maximum",
-        "exclusiveMaximum",
-        "minimum",
-        "exclusiveMinimum",
-        "maxLength",
-        "minLength",
-        "pattern",
-        "maxItems",
-        "minItems",
-        "uniqueItems",
-        "multipleOf",
-        "required",
-        "items",
-        "properties",
-        "externalDocs",
-        "example",
-        "x-kubernetes-preserve-unknown-fields",
-        "x-kubernetes-validations",
-    };
-    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-        if (str_is(key, keys[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Go's zero value. */
-static bool is_zero(const yyjson_mut_val *v)
-{
-    return !v || json_is_null(v) || (json_is_str(v) && !json_str(v).len) ||
-           yyjson_mut_is_false(json_mut(v)) || (json_is_arr(v) && !json_size(v));
-}
-
-static void check_root_with_status(yyjson_mut_val *schema, const struct path *at, struct causes *c)
-{
-    yyjson_mut_val *type = json_get(schema, "type");
-    struct json_iter it = json_iter(schema);
-    if (json_str(type).len && !str_is(json_str(type), "object")) {
-        causes_add(c, CAUSE_INVALID, PATH_FIELD(at, STR("type")), type,
-                   "only \"object\" is allowed as the type at the root of the schema if the status "
-                   "subresource is enabled");
-        return;
-    }
-    while (json_next(&it)) {
-        if (!allowed_at_root(json_str(it.key)) && !is_zero(it.val)) {
-            causes_add(c, CAUSE_INVALID, at, schema,
-                       "only [%s] fields are allowed at the root of the schema if the status "
-                       "subresource is enabled",
-                       AT_ROOT);
-            return;
-        }
-    }
-}
-
 static void check_schema(const yyjson_mut_val *version, bool status, const struct path *at,
                          struct causes *c)
 {
@@ -87,7 +18,7 @@ static void check_schema(const yyjson_mut_val *version, bool status, const struc
     }
     const struct path *here = PATH_FIELD(at, STR("openAPIV3Schema"));
     if (status) {
-        check_root_with_status(schema, here, c);
+        schema_check_status_root(schema, here, c);
     }
     schema_check(schema, here, c);
 }

@@ -18,18 +18,6 @@ struct namespaces {
     struct engine *engine;
 };
 
-/* obj[key] becomes what it is in `from`, or goes. */
-static void carry(yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *from,
-                  const char *key)
-{
-    const yyjson_mut_val *v = json_get(from, key);
-    if (v) {
-        json_setz(d, obj, key, json_copy(d, v));
-    } else {
-        json_remove(obj, key);
-    }
-}
-
 static void set_label(yyjson_mut_doc *d, yyjson_mut_val *obj)
 {
     struct str name = metadata_name(obj);
@@ -80,8 +68,8 @@ static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_va
     if (!old) {
         begin(d, obj);
     } else if (!write_op(w)->subresource.len) {
-        carry(d, obj, old, "spec");
-        carry(d, obj, old, "status");
+        json_carry(d, obj, old, "spec");
+        json_carry(d, obj, old, "status");
     }
     set_label(d, obj);
     return 0;
@@ -93,7 +81,7 @@ static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_m
     (void)self;
     (void)w;
     (void)err;
-    carry(d, obj, current, "spec");
+    json_carry(d, obj, current, "spec");
     return 0;
 }
 
@@ -103,7 +91,7 @@ static int merge_finalize(void *self, struct write *w, yyjson_mut_doc *d, yyjson
     (void)self;
     (void)w;
     (void)err;
-    carry(d, obj, current, "status");
+    json_carry(d, obj, current, "status");
     yyjson_mut_val *spec = json_ensure_obj(d, obj, "spec");
     if (!json_size(json_get(spec, "finalizers"))) {
         json_remove(spec, "finalizers");

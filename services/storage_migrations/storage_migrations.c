@@ -28,24 +28,13 @@ static bool of_status(struct write *w)
     return str_is(write_op(w)->subresource, "status");
 }
 
-static void carry(yyjson_mut_doc *d, yyjson_mut_val *obj, const yyjson_mut_val *from,
-                  const char *key)
-{
-    const yyjson_mut_val *v = json_get(from, key);
-    if (v) {
-        json_setz(d, obj, key, json_copy(d, v));
-    } else {
-        json_remove(obj, key);
-    }
-}
-
 static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
                    yyjson_mut_val *old, struct err *err)
 {
     (void)self;
     (void)err;
     if (!of_status(w)) {
-        carry(d, obj, old, "status");
+        json_carry(d, obj, old, "status");
         json_ensure_obj(d, json_ensure_obj(d, obj, "spec"), "resource");
         json_ensure_obj(d, obj, "status");
     }
@@ -58,7 +47,7 @@ static int merge_status(void *self, struct write *w, yyjson_mut_doc *d, yyjson_m
     (void)self;
     (void)w;
     (void)err;
-    carry(d, obj, current, "spec");
+    json_carry(d, obj, current, "spec");
     return 0;
 }
 
