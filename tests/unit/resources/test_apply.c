@@ -2,32 +2,9 @@
 /* managedFields in the write path, and server-side apply as an operation: creating, conflicts,
  * nothing to change, status, scale, races, dry runs, and what the reference refuses. */
 #include "base/limits.h"
-#include "tests/unit/resources/engine_fixture.h"
+#include "tests/unit/resources/engine_world.h"
 
 #include <pthread.h>
-
-static struct fixture f;
-static struct type *widgets, *gadgets, *notes;
-static struct arena a;
-
-static int setup(void **state)
-{
-    (void)state;
-    fixture_open(&f);
-    widgets = fixture_add_type(&f, WIDGET_CRD, NULL);
-    gadgets = fixture_add_type(&f, GADGET_CRD, NULL);
-    notes = fixture_add_type(&f, NOTE_CRD, NULL);
-    arena_init(&a, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    arena_finish(&a);
-    fixture_close(&f);
-    return 0;
-}
 
 static struct op *op_by(enum verb verb, struct type *t, const char *manager, const char *body)
 {

@@ -1,34 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operations on single objects: create, get, update, patch, delete and what finalizers,
  * subresources and races make of them. */
-#include "tests/unit/resources/engine_fixture.h"
+#include "tests/unit/resources/engine_world.h"
 
 #include <pthread.h>
-
-static struct fixture f;
-static struct type *widgets, *gadgets, *notes;
-static struct arena a;
-static int64_t empty; /* the store's revision before anything was written */
-
-static int setup(void **state)
-{
-    (void)state;
-    fixture_open(&f);
-    empty = store_revision(f.store);
-    widgets = fixture_add_type(&f, WIDGET_CRD, NULL);
-    gadgets = fixture_add_type(&f, GADGET_CRD, NULL);
-    notes = fixture_add_type(&f, NOTE_CRD, NULL);
-    arena_init(&a, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    arena_finish(&a);
-    fixture_close(&f);
-    return 0;
-}
 
 static yyjson_mut_val *widget(enum verb verb, const char *name, const char *body, int *code)
 {

@@ -1,40 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lists: order, pages at one revision, selectors, versions, representations, tokens. */
-#include "tests/unit/resources/engine_fixture.h"
+#include "tests/unit/resources/engine_world.h"
 
 #include "base/crypto.h"
 #include "resources/engine_priv.h"
-
-static struct fixture f;
-static struct type *widgets, *gadgets, *notes;
-static struct arena a;
-
-static int setup(void **state)
-{
-    (void)state;
-    fixture_open(&f);
-    widgets = fixture_add_type(&f, WIDGET_CRD, NULL);
-    gadgets = fixture_add_type(&f, GADGET_CRD, NULL);
-    notes = fixture_add_type(&f, NOTE_CRD, NULL);
-    arena_init(&a, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    arena_finish(&a);
-    fixture_close(&f);
-    return 0;
-}
-
-static yyjson_mut_val *make(struct type *t, const char *ns, const char *name, const char *more)
-{
-    char body[512];
-    snprintf(body, sizeof(body), "{'apiVersion':'%.*s','kind':'%.*s','metadata':{'name':'%s'%s}",
-             STR_FMT(type_storage(t)->api_version), STR_FMT(t->kind), name, more);
-    return fixture_do(&f, &a, VERB_CREATE, t, ns, NULL, body, NULL);
-}
 
 static struct op *list_op(struct type *t, const char *ns)
 {

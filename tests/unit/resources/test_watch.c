@@ -1,44 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Watches: where they begin, what they show, that nothing is lost or seen twice, and how they end.
  */
-#include "tests/unit/resources/engine_fixture.h"
+#include "tests/unit/resources/engine_world.h"
 
 #include <pthread.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "resources/watch_priv.h"
-
-static struct fixture f;
-static struct type *widgets, *gadgets, *notes;
-static struct arena a;
-
-static int setup(void **state)
-{
-    (void)state;
-    fixture_open(&f);
-    widgets = fixture_add_type(&f, WIDGET_CRD, NULL);
-    gadgets = fixture_add_type(&f, GADGET_CRD, NULL);
-    notes = fixture_add_type(&f, NOTE_CRD, NULL);
-    arena_init(&a, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    arena_finish(&a);
-    fixture_close(&f);
-    return 0;
-}
-
-static yyjson_mut_val *make(struct type *t, const char *ns, const char *name, const char *more)
-{
-    char body[512];
-    snprintf(body, sizeof(body), "{'apiVersion':'%.*s','kind':'%.*s','metadata':{'name':'%s'%s}",
-             STR_FMT(type_storage(t)->api_version), STR_FMT(t->kind), name, more);
-    return fixture_do(&f, &a, VERB_CREATE, t, ns, NULL, body, NULL);
-}
 
 static yyjson_mut_val *patch(struct type *t, const char *ns, const char *name, const char *body)
 {
