@@ -49,7 +49,7 @@
     "'additional':'21 Additional','type':'22 Type','items':'23 Items','allOf':'24 list "           \
     "Schema','properties':'25 Definitions',"                                                       \
     "'readOnly':'27 bool','example':'30 Any','x':'31 list NamedAny'},"                             \
-    "'Additional':{'schema':'1 Schema?','boolean':'2 bool?'},'Type':{'value':'1 list "              \
+    "'Additional':{'schema':'1 Schema?','boolean':'2 bool?'},'Type':{'value':'1 list "             \
     "string'},'Items':{'schema':'1 list Schema'},"                                                 \
     "'Any':{'yaml':'2 string?'},'NamedAny':{'name':'1 string?','value':'2 Any'}}"
 
