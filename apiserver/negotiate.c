@@ -188,19 +188,8 @@ bool negotiate_pretty(const struct call *c)
 
 static struct str media_type(const struct call *c)
 {
-    struct str rest, s = str_cut(http_header(c->http, "content-type"), ';', &rest);
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
-        s = str_skip(s, 1);
-    }
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) {
-        s.len--;
-    }
-    return s;
-}
-
-static bool same_type(struct str s, const char *type)
-{
-    return s.len == strlen(type) && strncasecmp(s.ptr, type, s.len) == 0;
+    struct str rest;
+    return str_trim(str_cut(http_header(c->http, "content-type"), ';', &rest));
 }
 
 /* DeleteOptions have a protobuf form whatever the type. */
@@ -217,13 +206,13 @@ static bool takes_protobuf(const struct op *op)
 int negotiate_body(const struct call *c, enum media *ret, struct err *err)
 {
     struct str s = media_type(c);
-    if (!s.len || same_type(s, JSON_TYPE)) {
+    if (!s.len || str_is_word(s, JSON_TYPE)) {
         *ret = MEDIA_JSON;
-    } else if (same_type(s, YAML_TYPE)) {
+    } else if (str_is_word(s, YAML_TYPE)) {
         *ret = MEDIA_YAML;
-    } else if (same_type(s, CBOR_TYPE)) {
+    } else if (str_is_word(s, CBOR_TYPE)) {
         *ret = MEDIA_CBOR;
-    } else if (same_type(s, PROTOBUF_TYPE) && takes_protobuf(c->op)) {
+    } else if (str_is_word(s, PROTOBUF_TYPE) && takes_protobuf(c->op)) {
         *ret = MEDIA_PROTOBUF;
     } else {
         return err_set(err, ERR_MEDIA_TYPE, UNKNOWN_FORMAT MEDIA_TYPES);

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/httpc_priv.h"
+#include "base/latch.h"
 #include "base/limits.h"
 
 enum {
@@ -151,8 +152,7 @@ static size_t take_header(char *from, size_t size, size_t n, void *arg)
     struct call *c = arg;
     struct str value, name = str_cut(str_make(from, size * n), ':', &value);
     for (size_t i = 0; value.ptr && i < HTTPC_WANTED && c->r.wanted[i]; i++) {
-        if (name.len == strlen(c->r.wanted[i]) &&
-            !strncasecmp(name.ptr, c->r.wanted[i], name.len)) {
+        if (str_is_word(name, c->r.wanted[i])) {
             c->wanted[i].len = 0;
             buf_reserve(&c->wanted[i], 1);
             buf_add(&c->wanted[i], trim(value));
@@ -589,9 +589,7 @@ void httpc_later(struct httpc *h, int64_t ms, httpc_later_fn *fn, void *arg)
 }
 
 struct waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool answered;
+    struct latch latch;
     int result;
     struct buf *body;
     struct err *err;
@@ -600,14 +598,11 @@ struct waiter {
 static void waiter_done(void *arg, const struct httpc_answer *a)
 {
     struct waiter *w = arg;
-    pthread_mutex_lock(&w->lock);
     w->result = a->code ? err_set(w->err, a->code, "%s", a->text) : a->status;
     if (!a->code) {
         buf_add(w->body, a->body);
     }
-    w->answered = true;
-    pthread_cond_signal(&w->changed);
-    pthread_mutex_unlock(&w->lock);
+    latch_open(&w->latch);
 }
 
 int httpc_wait(struct httpc *h, const struct httpc_request *r, struct buf *ret_body,
@@ -615,18 +610,11 @@ int httpc_wait(struct httpc *h, const struct httpc_request *r, struct buf *ret_b
 {
     struct waiter w = {.body = ret_body, .err = err};
     struct httpc_request copy = *r;
-    pthread_mutex_init(&w.lock, NULL);
-    pthread_cond_init(&w.changed, NULL);
+    latch_init(&w.latch);
     copy.chunk = NULL;
     copy.done = waiter_done;
     copy.arg = &w;
     httpc_start(h, &copy);
-    pthread_mutex_lock(&w.lock);
-    while (!w.answered) {
-        pthread_cond_wait(&w.changed, &w.lock);
-    }
-    pthread_mutex_unlock(&w.lock);
-    pthread_cond_destroy(&w.changed);
-    pthread_mutex_destroy(&w.lock);
+    latch_wait(&w.latch);
     return w.result;
 }

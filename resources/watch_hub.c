@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/latch.h"
 #include "base/limits.h"
 #include "resources/watch_priv.h"
 
@@ -294,11 +295,7 @@ struct watch_hub *watch_hub_create(struct engine *e)
     pthread_mutex_init(&h->lock, NULL);
     pthread_mutex_init(&h->types_lock, NULL);
     pthread_mutex_init(&h->timer_lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&h->timer_cond, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init_monotonic(&h->timer_cond);
     store_on_commit(e->store, on_commit, h);
     watch_targets_listen(h);
     if (e->metrics) {

@@ -15,9 +15,7 @@ struct committer_call {
     void *arg;
     struct err *err;
     int code;
-    bool finished;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+    struct latch latch;
 };
 
 static struct timespec deadline(int64_t ms)
@@ -71,11 +69,8 @@ static void run_call(struct committer *c, struct committer_item *it)
 {
     struct committer_call *call = it->call;
     int code = call->fn(c->engine, call->arg, call->err);
-    pthread_mutex_lock(&call->lock);
     call->code = code;
-    call->finished = true;
-    pthread_cond_signal(&call->changed);
-    pthread_mutex_unlock(&call->lock);
+    latch_open(&call->latch);
 }
 
 void committer_measure(struct committer *c, struct metrics *m)
@@ -226,19 +221,12 @@ int committer_call(struct committer *c, committer_call_fn *fn, void *arg, struct
 {
     struct committer_call call = {.fn = fn, .arg = arg, .err = err};
     struct committer_item it = {.call = &call};
-    pthread_mutex_init(&call.lock, NULL);
-    pthread_cond_init(&call.changed, NULL);
-    if (push(c, &it)) {
-        pthread_mutex_lock(&call.lock);
-        while (!call.finished) {
-            pthread_cond_wait(&call.changed, &call.lock);
-        }
-        pthread_mutex_unlock(&call.lock);
-    } else {
+    latch_init(&call.latch);
+    if (!push(c, &it)) {
         call.code = err_set(err, ERR_CLOSED, "the store is closing");
+        latch_open(&call.latch);
     }
-    pthread_cond_destroy(&call.changed);
-    pthread_mutex_destroy(&call.lock);
+    latch_wait(&call.latch);
     return call.code;
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/json.h"
+#include "base/latch.h"
 #include "base/limits.h"
 #include "resources/status.h"
 #include "services/conversion/conversion_priv.h"
@@ -25,9 +26,7 @@ struct webhook {
 
 /* What a call came to. */
 struct outcome {
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
-    bool done;
+    struct latch latch;
     int code, status;
     struct buf body, media;
     char *text;
@@ -38,21 +37,16 @@ struct outcome {
 static void answered(void *arg, const struct httpc_answer *a)
 {
     struct outcome *o = arg;
-    pthread_mutex_lock(&o->lock);
     o->code = a->code;
     o->status = a->status;
     buf_add(&o->body, a->body);
     buf_add(&o->media, a->headers[0]);
     o->text = a->text ? alloc_strdup(a->text) : NULL;
-    o->done = true;
-    pthread_cond_signal(&o->ended);
-    pthread_mutex_unlock(&o->lock);
+    latch_open(&o->latch);
 }
 
 static void outcome_finish(struct outcome *o)
 {
-    pthread_mutex_destroy(&o->lock);
-    pthread_cond_destroy(&o->ended);
     buf_finish(&o->body);
     buf_finish(&o->media);
     free(o->text);
@@ -120,19 +114,16 @@ static void end(struct conversion *c, struct conversion_call *k)
 static int call(struct webhook *w, struct str body, struct outcome *o, struct err *err)
 {
     struct conversion_call k = {0};
-    pthread_mutex_init(&o->lock, NULL);
-    pthread_cond_init(&o->ended, NULL);
+    latch_init(&o->latch);
     int rc = begin(w, body, o, &k, err);
     if (rc) {
-        return rc;
+        latch_open(&o->latch);
     }
-    pthread_mutex_lock(&o->lock);
-    while (!o->done) {
-        pthread_cond_wait(&o->ended, &o->lock);
+    latch_wait(&o->latch);
+    if (!rc) {
+        end(w->owner, &k);
     }
-    pthread_mutex_unlock(&o->lock);
-    end(w->owner, &k);
-    return 0;
+    return rc;
 }
 
 /* ---- what went wrong, in Go's words ---- */
