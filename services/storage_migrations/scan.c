@@ -43,18 +43,60 @@ static int visit(void *arg, const struct store_entry *e)
     if (e->stamp != s->type->stamp) {
         struct scan_item *i = ARENA_NEW(&s->arena, struct scan_item);
         i->key = arena_str(&s->arena, e->key);
-        i->stored = (struct stored){arena_str(&s->arena, e->value), e->rev, e->stamp};
         *s->last = i;
         s->last = &i->next;
         s->n++;
-        s->bytes += e->value.len;
     }
-    if (s->seen >= SLICE_KEYS || s->bytes >= SLICE_BYTES) {
+    if (s->seen >= SLICE_KEYS) {
         s->from.len = 0;
         buf_add(&s->from, e->key);
         buf_addc(&s->from, 0);
         return STORE_STOP;
     }
+    return 0;
+}
+
+/* Reads the value of *at, which may be another one by now, or gone: then *at is what follows. */
+static int fetch(struct scan *s, struct scan_item **at, struct err *err)
+{
+    struct scan_item *i = *at;
+    AUTO(blob_unrefp) struct blob *blob = NULL;
+    AUTO(err_finish) struct err why = {0};
+    struct store_entry e = {0};
+    int rc = store_get(engine_store(s->engine), i->key, 0, &blob, &e, NULL, &why);
+    if (rc && rc != ERR_NOT_FOUND) {
+        return err_move(err, &why);
+    }
+    if (rc || e.stamp == s->type->stamp) {
+        *at = i->next;
+        s->n--;
+        return 0;
+    }
+    i->stored = (struct stored){arena_str(&s->arena, blob_str(blob)), e.rev, e.stamp};
+    s->bytes += i->stored.value.len;
+    return 0;
+}
+
+/* Reads the values of the slice; what is beyond its size is left to the next one. */
+static int fetch_all(struct scan *s, struct err *err)
+{
+    struct scan_item **at = &s->items;
+    while (*at && s->bytes < SLICE_BYTES) {
+        struct scan_item *i = *at;
+        int rc = fetch(s, at, err);
+        if (rc) {
+            return rc;
+        }
+        at = *at == i ? &i->next : at;
+    }
+    if (*at) {
+        s->from.len = 0;
+        buf_add(&s->from, (*at)->key);
+    }
+    for (struct scan_item *i = *at; i; i = i->next) {
+        s->n--;
+    }
+    *at = NULL;
     return 0;
 }
 
@@ -80,11 +122,13 @@ int scan_next(struct scan *s, struct err *err)
     forget_slice(s);
     struct buf from = s->from; /* the visitor writes the next one */
     s->from = (struct buf){0};
-    const struct store_range r = {.prefix = s->type->prefix,
-                                  .from = from.len ? buf_str(&from) : STR_NULL};
+    /* Stamps stand beside the values: of a store that is up to date none is read. */
+    const struct store_range r = {
+        .prefix = s->type->prefix, .from = from.len ? buf_str(&from) : STR_NULL, .keys_only = true};
     int64_t at;
     int rc = store_range(engine_store(s->engine), &r, visit, s, &at, NULL, err);
     buf_finish(&from);
+    rc = rc ? rc : fetch_all(s, err);
     s->done = !s->from.len;
     for (struct scan_item *i = s->items; i && !rc; i = i->next) {
         judge(s, i);
