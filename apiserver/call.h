@@ -35,10 +35,6 @@ struct route {
     bool legacy_watch;      /* /watch/ stood in it */
 };
 
-struct param {
-    struct str key, value; /* decoded */
-};
-
 /* The media type of an answer, from Accept. */
 struct accept {
     struct str type;       /* "application/json", "application/yaml", ... */
@@ -55,7 +51,7 @@ struct call {
     struct loop_state *loop;
     struct arena arena;
     struct route route;
-    struct param *params;
+    struct op_param *params;
     size_t n_params;
     struct user *user;        /* NULL until authenticated; a reference */
     const struct registry_snapshot *types; /* as of now; borrowed for the duration of the handler */

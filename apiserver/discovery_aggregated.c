@@ -65,7 +65,7 @@ static void write_local(struct buf *b, const struct registry_group *g, struct st
     buf_addz(b, ",\"resources\":[");
     const char *sep = "";
     for (size_t i = 0; i < g->n_types; i++) {
-        const struct type_version *v = type_served(g->types[i], version);
+        const struct type_version *v = type_shown(g->types[i], version);
         if (v) {
             buf_addz(b, sep);
             write_resource(b, g->types[i], v);

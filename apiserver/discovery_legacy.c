@@ -233,7 +233,7 @@ void discovery_write_resources(struct buf *b, const struct registry_group *g, st
     buf_addz(b, "\",\"resources\":[");
     const char *sep = "";
     for (size_t i = 0; i < g->n_types; i++) {
-        const struct type_version *v = type_served(g->types[i], version);
+        const struct type_version *v = type_shown(g->types[i], version);
         if (v) {
             buf_addz(b, sep);
             write_resource(b, g->types[i]);

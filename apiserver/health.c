@@ -25,7 +25,7 @@ static bool is_excluded(struct root *r, const char *name)
 {
     bool found = false;
     for (size_t i = 0; i < r->call->n_params; i++) {
-        const struct param *p = &r->call->params[i];
+        const struct op_param *p = &r->call->params[i];
         if (str_is(p->key, "exclude") && str_is(p->value, name)) {
             r->excluded[i] = found = true;
         }
@@ -48,11 +48,19 @@ static void single_check(struct root *r, const struct health_check *c)
     }
 }
 
+/* Whether the root lists the check, and whether it fails with it. */
+static bool is_listed(const struct root *r, const struct health_check *c, bool *ret_counts)
+{
+    *ret_counts = !r->parts || (c->parts & r->parts);
+    return *ret_counts || (r->parts == HEALTH_READY && (c->parts & HEALTH_SHOWN));
+}
+
 static void check(void *arg, const struct health_check *c)
 {
     struct root *r = arg;
     AUTO(err_finish) struct err err = {0};
-    if (r->parts && !(c->parts & r->parts)) {
+    bool counts;
+    if (!is_listed(r, c, &counts)) {
         return;
     }
     if (r->only.ptr) {
@@ -61,12 +69,14 @@ static void check(void *arg, const struct health_check *c)
         }
     } else if (is_excluded(r, c->name)) {
         buf_printf(&r->text, "[+]%s excluded: ok\n", c->name);
-    } else if (c->check && c->check(c->self, &err)) {
+    } else if (!c->check || c->check(c->self, &err) == 0) {
+        buf_printf(&r->text, "[+]%s ok\n", c->name);
+    } else if (!counts) {
+        buf_printf(&r->text, "[-]%s failed: reason withheld (does not count)\n", c->name);
+    } else {
         log_failure(r, c->name, &err);
         buf_printf(&r->text, "[-]%s failed: reason withheld\n", c->name);
         buf_printf(&r->failed, "%s%s", r->failed.len ? "," : "", c->name);
-    } else {
-        buf_printf(&r->text, "[+]%s ok\n", c->name);
     }
 }
 

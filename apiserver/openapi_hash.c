@@ -31,7 +31,7 @@ static void add_type(struct buf *b, const struct type *t, const struct type_vers
 static void add_group(struct buf *b, const struct registry_group *g, struct str version)
 {
     for (size_t i = 0; i < g->n_types; i++) {
-        const struct type_version *v = type_served(g->types[i], version);
+        const struct type_version *v = type_shown(g->types[i], version);
         if (v) {
             add_type(b, g->types[i], v);
         }

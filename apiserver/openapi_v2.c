@@ -61,7 +61,7 @@ static void each_fragment(struct v2 *x, enum section section, fragment_fn *fn)
             const struct type *t = g->types[j];
             for (size_t k = 0; k < t->n_served; k++) {
                 const struct type_version *v = &t->versions[t->ordered[k]];
-                if (aggregation_find_remote(x->source->apis, g->name, v->name)) {
+                if (t->hidden || aggregation_find_remote(x->source->apis, g->name, v->name)) {
                     continue;
                 }
                 uint64_t id = fragment_id(t, v, section);

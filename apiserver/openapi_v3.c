@@ -73,7 +73,7 @@ static void add_paths(struct document_writer *w, const struct document_source *s
     AUTO(buf_finish) struct buf b = {0};
     bool first = true;
     for (size_t i = 0; i < g->n_types; i++) {
-        const struct type_version *v = type_served(g->types[i], s->version);
+        const struct type_version *v = type_shown(g->types[i], s->version);
         if (v) {
             openapi_paths_write(&b, OPENAPI_V3, s->types, g->types[i], v, &first);
             document_add_buf(w, &b);
@@ -103,7 +103,7 @@ static void add_schemas(struct document_writer *w, const struct document_source 
     openapi_meta_write(&b, OPENAPI_V3);
     document_add_buf(w, &b);
     for (size_t i = 0; i < g->n_types; i++) {
-        const struct type_version *v = type_served(g->types[i], s->version);
+        const struct type_version *v = type_shown(g->types[i], s->version);
         if (v) {
             add_definitions(w, s, g->types[i], v);
         }

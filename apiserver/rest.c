@@ -91,7 +91,7 @@ static bool builtin_path(const struct call *c, const struct rest *r)
     }
     /* "//status": a subresource of nothing must not be served as the collection, under a right to
      * the subresource */
-    return !p->subresource.len || (p->name.len && has_subresource(r, p->subresource));
+    return !p->subresource.len || (p->name.len && has_subresource(r, r->subresource));
 }
 
 static bool builtin_method(const struct call *c, const struct rest *r)
@@ -131,23 +131,36 @@ static bool refuse(struct call *c, struct err *err)
     return false;
 }
 
+/* A computed get: the path alone says that it is one. */
+static bool serve_query(struct call *c, struct rest *r)
+{
+    r->query = c->route.subresource.len || !is_read(c) ? NULL : type_query(r->type, c->route.name);
+    if (r->query && c->route.namespaced == r->type->namespaced) {
+        r->verb = VERB_GET;
+        return true;
+    }
+    r->query = NULL;
+    return false;
+}
+
 static bool serve_custom(struct call *c, struct rest *r)
 {
     const struct route *p = &c->route;
     struct err err = {0};
+    if (serve_query(c, r)) {
+        return true;
+    }
     bool across = r->verb == VERB_LIST || r->verb == VERB_WATCH;
     if (p->namespaced ? !r->type->namespaced : r->type->namespaced && !across) {
         answer_page_not_found(c);
         return false;
     }
-    if (p->subresource.len && !has_subresource(r, p->subresource)) {
+    if (p->subresource.len && !has_subresource(r, r->subresource)) {
         status_not_found(&err, r->type, p->name);
         return refuse(c, &err);
     }
     uint32_t of_sub = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH);
-    const struct type_subresource *sub =
-        p->subresource.len ? type_subresource(r->type, p->subresource) : NULL;
-    uint32_t verbs = sub ? sub->verbs : p->subresource.len ? of_sub : r->type->verbs;
+    uint32_t verbs = r->sub ? r->sub->verbs : p->subresource.len ? of_sub : r->type->verbs;
     if (!verb_parse(c->verb, &(enum verb){VERB_GET}) || !(verbs & VERB_BIT(r->verb))) {
         status_method(&err, r->type, c->verb);
         return refuse(c, &err);
@@ -164,6 +177,17 @@ static bool serve_custom(struct call *c, struct rest *r)
 
 /* ---- operations ---- */
 
+static void take_params(struct op *op, const struct call *c)
+{
+    struct op_param *params = arena_alloc(&op->arena, (c->n_params + 1) * sizeof(*params));
+    for (size_t i = 0; i < c->n_params; i++) {
+        params[i] = (struct op_param){arena_str(&op->arena, c->params[i].key),
+                                      arena_str(&op->arena, c->params[i].value)};
+    }
+    op->params = params;
+    op->n_params = c->n_params;
+}
+
 static struct op *make_op(struct call *c, const struct rest *r)
 {
     struct op *op = op_create(server_engine(c->server));
@@ -176,14 +200,23 @@ static struct op *make_op(struct call *c, const struct rest *r)
      * body's business */
     bool named = r->verb != VERB_CREATE || p->subresource.len;
     op->name = named && p->name.len ? arena_str(&op->arena, p->name) : STR("");
-    op->subresource = p->subresource.len ? arena_str(&op->arena, p->subresource) : STR("");
+    op->subresource = r->subresource.len ? arena_str(&op->arena, r->subresource) : STR("");
+    op->subpath = r->subpath.len ? arena_str(&op->arena, r->subpath) : STR("");
+    op->query = r->query;
     op->user = user_ref(c->user);
+    if (r->query || (r->sub && r->sub->get)) {
+        take_params(op, c);
+    }
     return op;
 }
 
 static void run(struct call *c, struct rest *r)
 {
     c->op = make_op(c, r);
+    if (r->sub && r->sub->change && r->verb != VERB_GET) {
+        rest_change(c);
+        return;
+    }
     switch (r->verb) {
     case VERB_GET:
         rest_get(c);
@@ -205,6 +238,18 @@ static void run(struct call *c, struct rest *r)
     }
 }
 
+/* What the path's subresource is: one that takes a path is named by its first part. */
+static void find_subresource(const struct call *c, struct rest *r)
+{
+    struct str whole = c->route.subresource, rest;
+    struct str first = str_cut(whole, '/', &rest);
+    const struct type_subresource *sub = whole.len ? type_subresource(r->type, first) : NULL;
+    bool path = sub && sub->path;
+    r->subresource = path ? first : whole;
+    r->subpath = path && rest.ptr ? rest : STR("");
+    r->sub = path || !rest.ptr ? sub : NULL;
+}
+
 void rest_serve(struct call *c)
 {
     const struct route *p = &c->route;
@@ -217,6 +262,7 @@ void rest_serve(struct call *c)
     }
     c->priv = r;
     verb_parse(c->verb, &r->verb);
+    find_subresource(c, r);
     if (r->version->deprecated && r->version->warning.len) {
         call_warn(c, r->version->warning);
     }

@@ -19,6 +19,9 @@ struct rest {
     struct representation form;
     bool whole;    /* YAML: a list is put together before it is sent */
     void *of_verb; /* the verb's own state */
+    struct str subresource, subpath; /* of the path: those that take what stands behind them have a subpath */
+    const struct type_subresource *sub; /* NULL: none, or status and scale of custom types */
+    const struct type_query *query;     /* a get that is computed; NULL: none */
     bool accepted; /* a delete that leaves the object there is answered with 202 */
 };
 
@@ -27,6 +30,8 @@ void rest_get(struct call *c);
 void rest_list(struct call *c);
 void rest_watch(struct call *c);
 void rest_write(struct call *c); /* create, update, patch, delete, deletecollection */
+/* A subresource that changes the object by a hook, whatever the method and body: an update. */
+void rest_change(struct call *c);
 
 /* Calls next once c->op's read sees all that it must (engine_wants_sync): mostly at once; or answers
  * the call. */

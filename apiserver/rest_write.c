@@ -126,3 +126,22 @@ void rest_write(struct call *c)
         engine_start(op->engine, op);
     }
 }
+
+void rest_change(struct call *c)
+{
+    struct rest *r = c->priv;
+    struct op *op = c->op;
+    struct err err = {0};
+    op->done = on_done;
+    op->done_arg = c;
+    op->verb = VERB_UPDATE;
+    op->change = r->sub;
+    op->subresource = STR("");
+    int code = negotiate_answer(c, !r->type->custom, NEGOTIATE_OBJECT, &r->form, &err);
+    code = code < 0 ? code : options_write(c, op, &err);
+    if (code < 0) {
+        call_answer_err(c, &err);
+    } else {
+        engine_start_on_pool(op->engine, op);
+    }
+}

@@ -185,7 +185,7 @@ static size_t count_pairs(struct str query)
     return n;
 }
 
-int query_parse(struct arena *a, struct str query, struct param **ret, size_t *ret_n,
+int query_parse(struct arena *a, struct str query, struct op_param **ret, size_t *ret_n,
                 struct err *err)
 {
     *ret_n = 0;
@@ -197,7 +197,7 @@ int query_parse(struct arena *a, struct str query, struct param **ret, size_t *r
         return err_set(err, ERR_BAD_REQUEST, "more than %d parameters in the query",
                        LIMIT_QUERY_PARAMS);
     }
-    struct param *params = arena_alloc(a, max * sizeof(*params));
+    struct op_param *params = arena_alloc(a, max * sizeof(*params));
     while (query.len) {
         struct str pair = str_cut(query, '&', &query), value, key;
         if (!pair.len || memchr(pair.ptr, ';', pair.len)) {
@@ -206,7 +206,7 @@ int query_parse(struct arena *a, struct str query, struct param **ret, size_t *r
         key = str_cut(pair, '=', &value);
         if (decode(a, key, true, &key) && decode(a, value, true, &value) && is_text(key) &&
             is_text(value)) {
-            params[n++] = (struct param){key, value.ptr ? value : STR("")};
+            params[n++] = (struct op_param){key, value.ptr ? value : STR("")};
         }
     }
     *ret = params;

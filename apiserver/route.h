@@ -12,7 +12,7 @@ int route_parse(struct arena *a, struct str path, struct route *ret, struct err 
 
 /* The parameters of a query, decoded, in order. Pairs that cannot be decoded are left out, as Go
  * does. ERR_BAD_REQUEST: more than LIMIT_QUERY_PARAMS. */
-int query_parse(struct arena *a, struct str query, struct param **ret, size_t *ret_n,
+int query_parse(struct arena *a, struct str query, struct op_param **ret, size_t *ret_n,
                 struct err *err);
 
 /* Whether a boolean parameter is true: given, and neither "0" nor "false". */

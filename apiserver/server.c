@@ -120,7 +120,8 @@ static int authenticate(struct call *c, struct err *err)
                                .n_cert_groups = r->n_cert_groups};
     read_bearer(r, &cred);
     int code = read_protocols(c, &cred, err);
-    code = code < 0 ? code : access_authenticate(engine_access(c->server->engine), &cred, &c->user, err);
+    code = code < 0 ? code
+                    : access_authenticate(engine_access(c->server->engine), &cred, &c->user, err);
     if (code < 0 || (!is_public(&c->route) && user_in_group(c->user, "system:unauthenticated"))) {
         code = err_set(err, ERR_UNAUTHORIZED, "Unauthorized");
     }
@@ -155,7 +156,7 @@ static int authorize(struct call *c, struct err *err)
         at.group = r->group;
         at.version = r->version;
         at.resource = r->resource;
-        at.subresource = r->subresource;
+        at.subresource = str_cut(r->subresource, '/', &(struct str){0});
         at.name = r->name;
         /* a namespace lies in itself */
         at.ns = r->ns.len || !str_is(r->resource, "namespaces") || r->group.len ? r->ns : r->name;

@@ -223,6 +223,9 @@ bool engine_prefers_pool(const struct op *op, size_t body_bytes)
     if (op->verb != VERB_CREATE && engine_reads_wait(op->engine)) {
         return true;
     }
+    if (op->verb == VERB_GET) {
+        return read_is_computed(op);
+    }
     if (op->verb == VERB_CREATE) {
         return op->subresource.len || op->type->virtual_;
     }

@@ -101,7 +101,7 @@ struct write {
     uint64_t stamp;
     yyjson_mut_doc *doc;       /* of obj */
     /* In the request's version, in which everything is decided; `stored` is obj in the storage version, once it is
-     * encoded. A delete has them in the storage version. */
+     * encoded. A delete has them in the version the object is stored in. */
     yyjson_mut_val *obj, *old, *stored;
     struct managed_before owners;
     yyjson_mut_val *old_owners; /* out of old for the moment */
@@ -113,6 +113,7 @@ struct write {
     struct blob **blobs; /* references that the attempt holds beside current and value */
     size_t n_blobs, cap_blobs;
     struct blob *value; /* the object serialised */
+    uint64_t put_stamp; /* of value, once it is to be put */
     enum write_effect effect;
     /* Fills the op's answer; rev: the object's revision after the write (0: none, a dry run of a
      * create). */
@@ -148,6 +149,8 @@ int admission_validate(struct engine *e, struct admission_request *r, struct err
 int64_t read_revision(struct engine *e, int64_t wanted);
 /* A get: the answer is set on success. */
 int read_object(struct op *op, struct err *err);
+/* Whether a service's function answers the get. */
+bool read_is_computed(const struct op *op);
 
 /* ---- write.c: the machine ---- */
 void write_start(struct op *op, struct waiter *waiter);

@@ -93,12 +93,22 @@ const char *op_parse_rv(struct str text, int64_t *ret)
     return NULL;
 }
 
+struct str op_param(const struct op *op, const char *key)
+{
+    for (size_t i = 0; i < op->n_params; i++) {
+        if (str_is(op->params[i].key, key)) {
+            return op->params[i].value;
+        }
+    }
+    return STR_NULL;
+}
+
 static uint32_t subresource_verbs(const struct op *op)
 {
     const uint32_t update = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH);
     const struct type_subresource *sub = type_subresource(op->type, op->subresource);
-    if (sub) {
-        return sub->verbs;
+    if (sub) { /* a change comes as an update that names its hook */
+        return sub->change ? sub->verbs & VERB_BIT(VERB_GET) : sub->verbs;
     }
     if ((str_is(op->subresource, "status") && op->version->status) || scale_asked(op)) {
         return update;
@@ -108,6 +118,9 @@ static uint32_t subresource_verbs(const struct op *op)
 
 int op_check_verb(const struct op *op, struct err *err)
 {
+    if (op->query) {
+        return 0;
+    }
     uint32_t verbs = op->subresource.len ? subresource_verbs(op) : op->type->verbs;
     if (op->subresource.len && !verbs) {
         return err_set(err, ERR_NOT_FOUND, "the server could not find the requested resource");

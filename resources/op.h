@@ -70,6 +70,11 @@ struct op_times {
 
 typedef void op_done_fn(struct op *op, void *arg);
 
+/* A parameter of a request's query, decoded. */
+struct op_param {
+    struct str key, value;
+};
+
 struct op {
     _Atomic unsigned refs;
     struct arena arena;
@@ -82,6 +87,11 @@ struct op {
     struct scope scope; /* ns "" : all namespaces or cluster scope */
     struct str name;
     struct str subresource; /* "" none */
+    const struct type_query *query;         /* a get that is computed; NULL: none */
+    const struct type_subresource *change;  /* an update by a subresource's change hook (`subresource` is "" then); NULL: none */
+    struct str subpath;     /* what stood behind the subresource in the path; "" nothing */
+    const struct op_param *params; /* of the query, for hooks that answer; in the arena */
+    size_t n_params;
     struct user *user;      /* a reference */
     struct str manager;     /* fieldManager, or what stands before the / in the User-Agent */
     struct str field_manager; /* as given in the query; STR_NULL: not given */
@@ -113,6 +123,8 @@ struct op {
 struct op *op_create(struct engine *e);
 struct op *op_ref(struct op *op);
 void op_unref(struct op *op);
+/* The first value of a parameter; STR_NULL: it is not given. */
+struct str op_param(const struct op *op, const char *key);
 /* Sets type and version (taking a reference). */
 void op_set_type(struct op *op, struct type *t, const struct type_version *v);
 

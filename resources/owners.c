@@ -68,31 +68,8 @@ size_t owners_terms(const yyjson_mut_val *obj, struct arena *a, struct store_ter
     return n;
 }
 
-/* The same of a value that another server wrote. */
-static void derive(void *arg, struct str key, struct str value, store_add_term_fn *add, void *to)
-{
-    (void)arg;
-    (void)key;
-    if (!memmem(value.ptr, value.len, "\"ownerReferences\"", 17) &&
-        !memmem(value.ptr, value.len, "\"deletionTimestamp\"", 19)) {
-        return;
-    }
-    struct arena a;
-    yyjson_mut_doc *d;
-    struct store_term *terms = NULL;
-    arena_init(&a, 0);
-    if (json_read_own(&a, value, &d, NULL) == 0) {
-        size_t n = owners_terms(yyjson_mut_doc_get_root(d), &a, &terms);
-        for (size_t i = 0; i < n; i++) {
-            add(to, &terms[i]);
-        }
-    }
-    arena_finish(&a);
-}
-
 int owners_define(struct store *s, struct err *err)
 {
-    store_on_terms(s, derive, NULL);
     return store_index_define(s, INDEX, PREFIX, GENERATION, err);
 }
 

@@ -50,8 +50,36 @@ static int read_scale(struct op *op, const struct stored *s, struct err *err)
     return 0;
 }
 
+bool read_is_computed(const struct op *op)
+{
+    const struct type_subresource *sub =
+        op->subresource.len ? type_subresource(op->type, op->subresource) : NULL;
+    return op->query || (sub && sub->get);
+}
+
+static int read_computed(struct op *op, const struct stored *s, struct err *err)
+{
+    const struct type_subresource *sub = type_subresource(op->type, op->subresource);
+    yyjson_mut_doc *object = NULL;
+    int rc = represent_decode(op->type, op->version, s, &op->arena, &object, err);
+    op->answer.doc = json_doc(&op->arena);
+    return rc ? rc
+              : sub->get(op->type->self, op, op->answer.doc, yyjson_mut_doc_get_root(object),
+                         &op->answer.value, err);
+}
+
+static int read_query(struct op *op, struct err *err)
+{
+    op->answer.http_status = 200;
+    op->answer.doc = json_doc(&op->arena);
+    return op->query->get(op->type->self, op, op->answer.doc, &op->answer.value, err);
+}
+
 int read_object(struct op *op, struct err *err)
 {
+    if (op->query) {
+        return read_query(op, err);
+    }
     int rc = op->list.resource_version.len ? check_rv(op, err) : 0;
     if (rc) {
         return rc;
@@ -72,6 +100,9 @@ int read_object(struct op *op, struct err *err)
     op->answer.blob = blob;
     if (scale_asked(op)) {
         return read_scale(op, &(struct stored){blob_str(blob), entry.rev, entry.stamp}, err);
+    }
+    if (read_is_computed(op)) {
+        return read_computed(op, &(struct stored){blob_str(blob), entry.rev, entry.stamp}, err);
     }
     op->answer.stored = true;
     op->answer.rev = entry.rev;

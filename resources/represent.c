@@ -11,8 +11,22 @@
 
 #define VERSION_KEY "\"resourceVersion\":\""
 
+/* How the value begins, given that its stamp is a current one. */
+static struct str header_of(const struct type *t, const struct stored *s)
+{
+    for (size_t i = 0; t->as_written && i < t->n_versions; i++) {
+        if (t->versions[i].stamp == s->stamp) {
+            return t->versions[i].header;
+        }
+    }
+    return t->header;
+}
+
 bool represent_is_splice(const struct type *t, const struct type_version *v, const struct stored *s)
 {
+    if (t->as_written) {
+        return s->stamp == v->stamp && str_starts(s->value, v->header);
+    }
     return s->stamp == t->stamp && v == type_storage(t) &&
            str_eq(t->stored_api_version, v->api_version) && str_eq(t->stored_kind, t->kind) &&
            str_starts(s->value, t->header);
@@ -33,12 +47,13 @@ static struct str digits(int64_t rev, char room[24])
 void represent_splice(struct buf *b, const struct type *t, const struct stored *s)
 {
     char room[24];
-    struct str rv = digits(s->rev, room), rest = str_skip(s->value, t->header.len);
+    struct str header = header_of(t, s);
+    struct str rv = digits(s->rev, room), rest = str_skip(s->value, header.len);
     size_t key = sizeof(VERSION_KEY) - 1;
     char *p = buf_reserve(b, s->value.len + key + rv.len + 2);
     char *start = p;
-    memcpy(p, s->value.ptr, t->header.len);
-    p += t->header.len;
+    memcpy(p, s->value.ptr, header.len);
+    p += header.len;
     memcpy(p, VERSION_KEY, key);
     p += key;
     memcpy(p, rv.ptr, rv.len);
@@ -50,16 +65,6 @@ void represent_splice(struct buf *b, const struct type *t, const struct stored *
     memcpy(p, rest.ptr, rest.len);
     p += rest.len;
     b->len += (size_t)(p - start);
-}
-
-static const struct type_version *version_of(const struct type *t, struct str api_version)
-{
-    for (size_t i = 0; i < t->n_versions; i++) {
-        if (str_eq(t->versions[i].api_version, api_version)) {
-            return &t->versions[i];
-        }
-    }
-    return NULL;
 }
 
 int represent_converted(const struct type *t, const struct type_version *v, yyjson_mut_doc *d,
@@ -84,7 +89,7 @@ int represent_convert(const struct type *t, const struct type_version *v, yyjson
     }
     if (t->strategy->convert) {
         rc = t->strategy->convert(t->self, d, obj, v->api_version, err);
-    } else if (t->converter && version_of(t, json_get_str(obj, "apiVersion")) != v) {
+    } else if (t->converter && type_version_of(t, json_get_str(obj, "apiVersion")) != v) {
         rc = convert_objects(t, v, d, &obj, 1, err);
     }
     return rc ? rc : represent_converted(t, v, d, obj, err);
@@ -93,7 +98,7 @@ int represent_convert(const struct type *t, const struct type_version *v, yyjson
 /* Brings a value that was stored under another shape up to its own version's present schema. */
 static void refresh(const struct type *t, yyjson_mut_doc *d, yyjson_mut_val *obj)
 {
-    const struct type_version *v = version_of(t, json_get_str(obj, "apiVersion"));
+    const struct type_version *v = type_version_of(t, json_get_str(obj, "apiVersion"));
     if (v) {
         schema_prune(v->schema, obj, NULL);
         schema_default(v->schema, d, obj);
@@ -119,7 +124,7 @@ int represent_own(const struct type *t, const struct stored *s, struct arena *a,
         err_finish(&e);
         return ERR_CORRUPT;
     }
-    if (s->stamp != t->stamp && s->stamp != REPRESENT_SHOWN) {
+    if (!type_is_current(t, s->stamp) && s->stamp != REPRESENT_SHOWN) {
         refresh(t, d, d->root);
     }
     *ret = d;
@@ -169,7 +174,9 @@ static void put_member(struct buf *b, const struct json_iter *it, bool first)
 void represent_encode(struct buf *b, const struct type *t, yyjson_mut_val *obj)
 {
     bool first = true;
-    buf_add(b, t->header);
+    const struct type_version *own =
+        t->as_written ? type_version_of(t, json_get_str(obj, "apiVersion")) : NULL;
+    buf_add(b, own ? own->header : t->header);
     struct json_iter it = json_iter(metadata_of(obj));
     while (it.container && json_next(&it)) {
         struct str key = json_str(it.key);

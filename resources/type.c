@@ -72,6 +72,45 @@ const struct type_subresource *type_subresource(const struct type *t, struct str
     return NULL;
 }
 
+const struct type_query *type_query(const struct type *t, struct str name)
+{
+    for (size_t i = 0; i < t->n_queries; i++) {
+        if (str_eq(t->queries[i].name, name)) {
+            return &t->queries[i];
+        }
+    }
+    return NULL;
+}
+
+const struct type_index *type_index(const struct type *t, struct str name)
+{
+    for (size_t i = 0; i < t->n_indexes; i++) {
+        if (str_eq(t->indexes[i].name, name)) {
+            return &t->indexes[i];
+        }
+    }
+    return NULL;
+}
+
+const struct type_version *type_version_of(const struct type *t, struct str api_version)
+{
+    for (size_t i = 0; i < t->n_versions; i++) {
+        if (str_eq(t->versions[i].api_version, api_version)) {
+            return &t->versions[i];
+        }
+    }
+    return NULL;
+}
+
+bool type_is_current(const struct type *t, uint64_t stamp)
+{
+    bool is = stamp == t->stamp;
+    for (size_t i = 0; t->as_written && !is && i < t->n_versions; i++) {
+        is = stamp == t->versions[i].stamp;
+    }
+    return is;
+}
+
 static char *put(char *p, struct str s)
 {
     if (s.len) {

@@ -67,6 +67,8 @@ struct type_version {
     struct type_scale scale;
     struct str openapi_name;  /* com.example.v1.Widget, io.k8s.api.core.v1.ConfigMap */
     struct str api_version;   /* "group/v1" or "v1" */
+    struct str header;        /* values stored in this version begin so: {"apiVersion":"..","kind":"..","metadata":{ */
+    uint64_t stamp;           /* of this version's shape; other than the storage version's only of use where the type is stored as written */
     uint64_t published;       /* hash of what OpenAPI says of this version (type_published) */
 };
 
@@ -81,8 +83,32 @@ struct type_subresource {
     /* create: answers a value without storing anything by itself. body is in d; *ret_answer becomes the body of a 201. On
      * the pool. */
     int (*create)(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *body, yyjson_mut_val **ret_answer, struct err *err);
+    /* get: answers any JSON, with an apiVersion and kind of its own or without, from the object as it stands, in the request's
+     * version; op->params is the query. NULL: the object itself is answered. On the pool. */
+    int (*get)(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val **ret_answer, struct err *err);
+    /* update, create, delete without regard to a body: edits obj, which is in the request's version, in place; what follows is an
+     * ordinary update of the object (op->subpath says what was meant). Runs inside the write function. */
+    int (*change)(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err);
+    bool makes; /* where the object is absent, change is given one that has a name and nothing else, and it is created */
+    bool path;  /* what follows the subresource in the path is the hook's: op->subpath */
     /* Top-level fields that it takes from the stored object whatever it is sent, so that nobody comes to own them through it; ends with NULL. */
     const char *const *resets;
+};
+
+/* What is computed where an object would be read: GET of the collection of a virtual type (name ""), or of one name in a collection, which no
+ * object may have then. Authorised as get of that name. */
+struct type_query {
+    struct str name;
+    /* Answers any JSON. op->params is the query. On the pool. */
+    int (*get)(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val **ret_answer, struct err *err);
+};
+
+/* An index in the store over the objects of a type: of each the value at a path, "" where there is none (resources/index.h). */
+struct type_index {
+    struct str name;       /* "folder" */
+    struct str store_name; /* "dashboards.dashboard.grafana.app:folder" */
+    struct jsonpath *path;
+    uint64_t generation;   /* of its definition */
 };
 
 /* What a service adds to its type. Every hook may be NULL; self is type->self. Hooks that take a struct write run inside the
@@ -138,6 +164,8 @@ struct type {
     bool generation;           /* metadata.generation is kept */
     bool terminating;          /* its definition is being deleted: creates are refused */
     bool graceful_finalizers;  /* reserved: false */
+    bool hidden;               /* served, but named in no discovery document */
+    bool as_written;           /* objects are stored in the version they were written in, and converted when they are read in another */
     uint32_t verbs;
     struct type_version *versions; /* in the document's order */
     size_t n_versions;
@@ -146,6 +174,10 @@ struct type {
     size_t n_served;
     struct type_subresource *subresources;
     size_t n_subresources;
+    struct type_query *queries;
+    size_t n_queries;
+    struct type_index *indexes;
+    size_t n_indexes;
     struct str prefix;         /* of its keys: "/registry/example.com/widgets/" */
     /* The group, version and kind its bytes are stored in: its own storage version, or another type's (events.k8s.io). */
     struct str stored_api_version, stored_kind;
@@ -170,11 +202,14 @@ struct type_extras {
     void *self;
     const struct type_subresource *subresources;
     size_t n_subresources;
+    const struct type_query *queries;
+    size_t n_queries;
 };
 
 /* Makes a type from a definition document (checked and defaulted already: see services/definitions). Beside CRD fields a shipped
  * document may have, in spec.coracle: builtin, virtual, storagePrefix, storedAs {apiVersion, kind}, verbs, unconditionalUpdate,
- * returnsDeleted, generation, and in each version's entry openapiName, fields [{label, jsonPath}]. The tree is not kept. ERR_INVALID. */
+ * returnsDeleted, generation, hidden, storedAsWritten, indexes [{name, jsonPath}], and in each version's entry openapiName, fields
+ * [{label, jsonPath}]. The tree is not kept. ERR_INVALID. */
 int type_create(const yyjson_mut_val *document, const struct type_extras *extras, struct type **ret, struct err *err);
 
 /* A hash of everything in a definition that its version's OpenAPI is made of: names, scope, schema with its descriptions, subresources,
@@ -183,11 +218,27 @@ uint64_t type_published(const yyjson_mut_val *document, const yyjson_mut_val *en
 
 /* NULL: no such version, or not served. */
 const struct type_version *type_served(const struct type *t, struct str version);
+/* The same for documents that name types: NULL also where it is hidden. */
+static inline const struct type_version *type_shown(const struct type *t, struct str version)
+{
+    return t->hidden ? NULL : type_served(t, version);
+}
 static inline const struct type_version *type_storage(const struct type *t)
 {
     return &t->versions[t->storage];
 }
 const struct type_subresource *type_subresource(const struct type *t, struct str name);
+const struct type_query *type_query(const struct type *t, struct str name);    /* NULL: none */
+const struct type_index *type_index(const struct type *t, struct str name);    /* NULL: none */
+/* The version whose apiVersion that is, served or not; NULL: none. */
+const struct type_version *type_version_of(const struct type *t, struct str api_version);
+/* The version in which what is written in v is stored: v itself, or the storage version. */
+static inline const struct type_version *type_stored_version(const struct type *t, const struct type_version *v)
+{
+    return t->as_written ? v : type_storage(t);
+}
+/* Whether a value stored with that stamp has a present shape of the type. */
+bool type_is_current(const struct type *t, uint64_t stamp);
 
 /* The store key of an object: prefix [ns "/"] name, and of a scope: prefix [ns "/"]. In the arena. */
 struct str type_key(const struct type *t, struct scope s, struct str name, struct arena *a);

@@ -347,6 +347,8 @@ static int make_kind_of_type(const struct builder *b)
     t->virtual_ = json_get_bool(b->extra, "virtual");
     t->unconditional_update = json_get_bool(b->extra, "unconditionalUpdate");
     t->returns_deleted = json_get_bool(b->extra, "returnsDeleted");
+    t->hidden = json_get_bool(b->extra, "hidden");
+    t->as_written = json_get_bool(b->extra, "storedAsWritten");
     t->generation = generation ? yyjson_mut_get_bool(generation) : t->custom;
     return make_verbs(b);
 }
@@ -368,6 +370,29 @@ static void make_prefix(const struct builder *b)
     t->prefix = str_from(text);
 }
 
+/* How values in a version begin that call themselves so. */
+static struct str make_header(const struct builder *b, struct str api_version, struct str kind)
+{
+    AUTO(buf_finish) struct buf header = {0};
+    buf_addz(&header, "{\"apiVersion\":");
+    buf_add_json(&header, api_version);
+    buf_addz(&header, ",\"kind\":");
+    buf_add_json(&header, kind);
+    buf_addz(&header, ",\"metadata\":{");
+    return keep(b, buf_str(&header));
+}
+
+static uint64_t make_stamp(const struct type_version *v, struct str header)
+{
+    uint64_t shape = schema_shape(v->schema), stamp = crypto_hash64(header);
+    char digits[8];
+    for (size_t i = 0; i < sizeof(digits); i++) {
+        digits[i] = (char)(shape >> 8 * i);
+    }
+    stamp = crypto_hash64_more(stamp, str_make(digits, sizeof(digits)));
+    return crypto_hash64_more(stamp, LAYOUT);
+}
+
 static void make_stored_form(const struct builder *b)
 {
     struct type *t = b->t;
@@ -375,21 +400,34 @@ static void make_stored_form(const struct builder *b)
     yyjson_mut_val *as = json_get(b->extra, "storedAs");
     t->stored_api_version = as ? keep_member(b, as, "apiVersion") : v->api_version;
     t->stored_kind = as ? keep_member(b, as, "kind") : t->kind;
-    AUTO(buf_finish) struct buf header = {0};
-    buf_addz(&header, "{\"apiVersion\":");
-    buf_add_json(&header, t->stored_api_version);
-    buf_addz(&header, ",\"kind\":");
-    buf_add_json(&header, t->stored_kind);
-    buf_addz(&header, ",\"metadata\":{");
-    t->header = keep(b, buf_str(&header));
-    uint64_t shape = schema_shape(v->schema);
-    char digits[8];
-    for (size_t i = 0; i < sizeof(digits); i++) {
-        digits[i] = (char)(shape >> 8 * i);
+    t->header = make_header(b, t->stored_api_version, t->stored_kind);
+    t->stamp = make_stamp(v, t->header);
+    for (size_t i = 0; i < t->n_versions; i++) {
+        struct type_version *each = &t->versions[i];
+        each->header = make_header(b, each->api_version, t->kind);
+        each->stamp = make_stamp(each, each->header);
     }
-    t->stamp = crypto_hash64(t->header);
-    t->stamp = crypto_hash64_more(t->stamp, str_make(digits, sizeof(digits)));
-    t->stamp = crypto_hash64_more(t->stamp, LAYOUT);
+}
+
+static int make_indexes(const struct builder *b)
+{
+    struct type *t = b->t;
+    yyjson_mut_val *list = json_get(b->extra, "indexes");
+    t->indexes = arena_zero(&t->arena, (json_size(list) + 1) * sizeof(*t->indexes));
+    struct json_iter it = json_iter(list);
+    while (list && json_next(&it)) {
+        struct type_index *i = &t->indexes[t->n_indexes++];
+        struct str path = json_get_str(it.val, "jsonPath");
+        i->name = keep_member(b, it.val, "name");
+        i->store_name = str_from(
+            arena_printf(&t->arena, "%.*s:%.*s", STR_FMT(t->group_resource), STR_FMT(i->name)));
+        i->generation = crypto_hash64(path);
+        int rc = parse_path(b, path, &i->path);
+        if (rc) {
+            return rc;
+        }
+    }
+    return 0;
 }
 
 static int make_protobuf(const struct builder *b)
@@ -414,6 +452,12 @@ static void take_extras(struct type *t, const struct type_extras *extras)
         s->version = arena_str(&t->arena, s->version);
         s->kind = arena_str(&t->arena, s->kind);
     }
+    t->n_queries = extras->n_queries;
+    t->queries = arena_zero(&t->arena, (t->n_queries + 1) * sizeof(*t->queries));
+    for (size_t i = 0; i < t->n_queries; i++) {
+        t->queries[i] = extras->queries[i];
+        t->queries[i].name = arena_str(&t->arena, t->queries[i].name);
+    }
 }
 
 static int build(const struct builder *b, const struct type_extras *extras)
@@ -428,7 +472,8 @@ static int build(const struct builder *b, const struct type_extras *extras)
     if (rc == 0) {
         make_prefix(b);
         make_stored_form(b);
-        rc = make_protobuf(b);
+        rc = make_indexes(b);
+        rc = rc ? rc : make_protobuf(b);
     }
     return rc;
 }

@@ -28,6 +28,11 @@ int write_range_empty(struct write *w, const struct type *t, struct scope s, boo
 typedef int write_visit_fn(void *arg, yyjson_mut_val *obj);
 int write_range(struct write *w, const struct type *t, struct scope s, write_visit_fn *visit, void *arg, struct err *err);
 
+/* Visits the objects of the scope whose value in that index of the type (it must have it) is `value`; as write_range, that nothing of the scope
+ * changes becomes a compare. ns must not be "". */
+int write_indexed(struct write *w, const struct type *t, struct scope s, struct str index, struct str value, write_visit_fn *visit, void *arg,
+                  struct err *err);
+
 /* Also puts or deletes another object in this transaction (after a write_read of it). The object is in storage form; obj NULL: delete. */
 void write_also(struct write *w, const struct type *t, struct scope s, struct str name, yyjson_mut_val *obj);
 void write_warn(struct write *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

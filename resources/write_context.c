@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The recording context of an attempt: reads that become compares, and the changes that its
  * transaction makes. */
+#include <assert.h>
 #include <stdarg.h>
 
 #include "base/limits.h"
 #include "resources/engine_priv.h"
-#include "resources/owners.h"
+#include "resources/index.h"
 
 /* Room for one more of n elements of the given size. */
 static void *room(struct write *w, void *items, size_t n, size_t *cap, size_t size)
@@ -55,6 +56,14 @@ void write_warn(struct write *w, const char *fmt, ...)
     char *text = arena_vprintf(&w->arena, fmt, ap);
     va_end(ap);
     warnings_add(&w->op->warnings, "%s", text);
+}
+
+/* The stamp of a value that is made of obj now. */
+static uint64_t stamp_of(const struct type *t, const yyjson_mut_val *obj)
+{
+    const struct type_version *v =
+        t->as_written ? type_version_of(t, json_get_str(obj, "apiVersion")) : NULL;
+    return v ? v->stamp : t->stamp;
 }
 
 /* ---- the object itself ---- */
@@ -115,13 +124,16 @@ int write_encode_object(struct write *w, struct err *err)
 
 void write_put_object(struct write *w)
 {
+    const struct type *t = w->op->type;
+    const yyjson_mut_val *obj = w->stored ? w->stored : w->obj;
     struct store_term *terms = NULL;
-    size_t n_terms = owners_terms(w->obj, &w->arena, &terms);
+    size_t n_terms = index_terms(t, obj, &w->arena, &terms);
     w->effect = WRITE_PUT;
+    w->put_stamp = stamp_of(t, obj);
     add_op(w, (struct store_op){.kind = STORE_OP_PUT,
                                 .key = w->key,
                                 .value = w->value,
-                                .stamp = w->op->type->stamp,
+                                .stamp = w->put_stamp,
                                 .terms = terms,
                                 .n_terms = n_terms,
                                 .prev = w->current,
@@ -151,7 +163,7 @@ void write_answer_object(struct write *w, int64_t rev)
     a->stored = true;
     a->blob = blob_ref(w->value);
     a->rev = rev;
-    a->stamp = w->value == w->current ? w->stamp : w->op->type->stamp;
+    a->stamp = w->value == w->current ? w->stamp : w->put_stamp;
 }
 
 void write_answer_deleted(struct write *w, int64_t rev)
@@ -288,12 +300,11 @@ static int copy_entry(void *arg, const struct store_entry *e)
     return 0;
 }
 
-int write_range(struct write *w, const struct type *t, struct scope s, write_visit_fn *visit,
-                void *arg, struct err *err)
+static int visit_range(struct write *w, const struct type *t, struct store_range r,
+                       write_visit_fn *visit, void *arg, struct err *err)
 {
     struct range_copy c = {.arena = &w->arena};
     c.last = &c.first;
-    struct store_range r = {.prefix = type_scope_prefix(t, s, &w->arena)};
     int64_t at;
     int rc = store_range(w->e->store, &r, copy_entry, &c, &at, NULL, err);
     if (rc) {
@@ -306,6 +317,38 @@ int write_range(struct write *w, const struct type *t, struct scope s, write_vis
         rc = rc ? rc : visit(arg, yyjson_mut_doc_get_root(d));
     }
     return rc;
+}
+
+int write_range(struct write *w, const struct type *t, struct scope s, write_visit_fn *visit,
+                void *arg, struct err *err)
+{
+    struct store_range r = {.prefix = type_scope_prefix(t, s, &w->arena)};
+    return visit_range(w, t, r, visit, arg, err);
+}
+
+struct indexed {
+    const struct type_index *index;
+    struct str value;
+    write_visit_fn *visit;
+    void *arg;
+};
+
+/* An index that is still being built gives more than was asked for. */
+static int visit_indexed(void *arg, yyjson_mut_val *obj)
+{
+    const struct indexed *i = arg;
+    return str_eq(index_value(i->index, obj), i->value) ? i->visit(i->arg, obj) : 0;
+}
+
+int write_indexed(struct write *w, const struct type *t, struct scope s, struct str index,
+                  struct str value, write_visit_fn *visit, void *arg, struct err *err)
+{
+    struct indexed i = {type_index(t, index), value, visit, arg};
+    assert(i.index);
+    struct store_range r = {.prefix = type_scope_prefix(t, s, &w->arena),
+                            .index = i.index->store_name,
+                            .term = index_term(s.ns, value, &w->arena)};
+    return visit_range(w, t, r, visit_indexed, &i, err);
 }
 
 void write_also(struct write *w, const struct type *t, struct scope s, struct str name,
@@ -321,11 +364,11 @@ void write_also(struct write *w, const struct type *t, struct scope s, struct st
     struct blob *value = blob_create(buf_str(&b));
     hold(w, value);
     struct store_term *terms = NULL;
-    size_t n_terms = owners_terms(obj, &w->arena, &terms);
+    size_t n_terms = index_terms(t, obj, &w->arena, &terms);
     add_op(w, (struct store_op){.kind = STORE_OP_PUT,
                                 .key = key,
                                 .value = value,
-                                .stamp = t->stamp,
+                                .stamp = stamp_of(t, obj),
                                 .terms = terms,
                                 .n_terms = n_terms});
 }

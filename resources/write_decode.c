@@ -363,7 +363,7 @@ static int decode_types(struct decoding *d, struct err *err)
 int write_to_storage(struct write *w, yyjson_mut_val **ret, struct err *err)
 {
     const struct type *t = w->op->type;
-    const struct type_version *storage = type_storage(t);
+    const struct type_version *storage = type_stored_version(t, w->op->version);
     *ret = w->obj;
     if (w->op->version == storage) {
         return 0;

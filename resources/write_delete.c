@@ -133,13 +133,25 @@ static int mark(struct write *w, struct err *err)
     return write_also_hook(w, err);
 }
 
+/* The version in which the object lies in the store. */
+static const struct type_version *stored_in(const struct write *w)
+{
+    const struct type *t = w->op->type;
+    for (size_t i = 0; t->as_written && i < t->n_versions; i++) {
+        if (str_starts(blob_str(w->current), t->versions[i].header)) {
+            return &t->versions[i];
+        }
+    }
+    return type_storage(t);
+}
+
 int write_delete(struct write *w, struct err *err)
 {
     const struct type *t = w->op->type;
     w->operation = STR("delete");
     int rc = write_load(w, err);
     yyjson_mut_doc *old = NULL;
-    rc = rc ? rc : write_current(w, type_storage(t), &old, err);
+    rc = rc ? rc : write_current(w, stored_in(w), &old, err);
     if (rc) {
         return rc;
     }

@@ -39,7 +39,9 @@ static int patch_and_decode(struct write *w, bool whole, struct str *ret_rv, str
     if (!whole) {
         write_own_base(w, base);
     }
-    rc = write_patch(w, base, op->version->schema, &w->obj, err);
+    w->obj = base;
+    rc = op->change ? op->change->change(op->type->self, w, w->doc, base, err)
+                    : write_patch(w, base, op->version->schema, &w->obj, err);
     if (rc) {
         return rc;
     }
@@ -198,18 +200,21 @@ static int prepare(struct write *w, struct str rv, struct err *err)
 /* ---- the outcome ---- */
 
 /* Whether what would be stored is what is stored: the same bytes, or the same members in another
- * order. */
+ * order, or another version's form of them that keeps the version it was written in. */
 static bool unchanged(struct write *w)
 {
+    const struct type *t = w->op->type;
+    const struct type_version *v = type_stored_version(t, w->op->version);
     struct str now = blob_str(w->current), then = blob_str(w->value);
-    if (now.len != then.len || w->stamp != w->op->type->stamp) {
+    bool same_form = w->stamp == (t->as_written ? v->stamp : t->stamp);
+    if (!type_is_current(t, w->stamp) || (same_form && now.len != then.len)) {
         return false;
     }
-    if (memcmp(now.ptr, then.ptr, now.len) == 0) {
+    if (same_form && memcmp(now.ptr, then.ptr, now.len) == 0) {
         return true;
     }
     yyjson_mut_doc *d = NULL;
-    if (write_current(w, type_storage(w->op->type), &d, NULL)) {
+    if (write_current(w, v, &d, NULL)) {
         return false;
     }
     yyjson_mut_val *was = yyjson_mut_doc_get_root(d);
@@ -257,6 +262,33 @@ static bool creates(const struct op *op)
     return op->type->strategy->create_on_update && !op->subresource.len;
 }
 
+/* The object that a change makes where there is none. */
+static int made_by_change(struct write *w, struct err *err)
+{
+    const struct op *op = w->op;
+    struct str rv = STR_NULL;
+    w->doc = json_doc(&w->arena);
+    w->obj = yyjson_mut_obj(w->doc);
+    json_set_str(w->doc, w->obj, "apiVersion", op->version->api_version);
+    json_set_str(w->doc, w->obj, "kind", op->type->kind);
+    json_set_str(w->doc, json_ensure_obj(w->doc, w->obj, "metadata"), "name", op->name);
+    int rc = op->change->change(op->type->self, w, w->doc, w->obj, err);
+    rc = rc ? rc : write_decode(w, w->obj, DECODE_BODY, &rv, err);
+    return rc ? rc : write_create_put(w, err);
+}
+
+static int put_absent(struct write *w, struct str rv, struct err *err)
+{
+    int64_t version = 0; /* of no meaning here but for being a number */
+    const char *bad = rv.len ? op_parse_rv(rv, &version) : NULL;
+    if (bad) {
+        return err_set(err, ERR_UNKNOWN_500, "strconv.ParseUint: parsing \"%.*s\": %s", STR_FMT(rv),
+                       bad);
+    }
+    int rc = check_uid(w, err);
+    return rc ? rc : write_create_put(w, err);
+}
+
 int write_update(struct write *w, struct err *err)
 {
     const struct op *op = w->op;
@@ -266,7 +298,7 @@ int write_update(struct write *w, struct err *err)
     if (op->verb == VERB_PATCH && op->patch == PATCH_APPLY && !scale) {
         return write_apply(w, err);
     }
-    bool put = op->verb == VERB_UPDATE && !scale;
+    bool put = op->verb == VERB_UPDATE && !scale && !op->change;
     int rc = op->verb == VERB_PATCH ? write_patch_supported(op, err) : 0;
     rc = rc || !put ? rc : put_body(w, &rv, err);
     if (rc) {
@@ -275,12 +307,10 @@ int write_update(struct write *w, struct err *err)
     AUTO(err_finish) struct err why = {0};
     rc = write_load(w, &why);
     if (rc == ERR_NOT_FOUND && put && creates(op)) {
-        int64_t version = 0; /* of no meaning here but for being a number */
-        const char *bad = rv.len ? op_parse_rv(rv, &version) : NULL;
-        rc = bad ? err_set(err, ERR_UNKNOWN_500, "strconv.ParseUint: parsing \"%.*s\": %s",
-                           STR_FMT(rv), bad)
-                 : check_uid(w, err);
-        return rc ? rc : write_create_put(w, err);
+        return put_absent(w, rv, err);
+    }
+    if (rc == ERR_NOT_FOUND && op->change && op->change->makes) {
+        return made_by_change(w, err);
     }
     yyjson_mut_doc *old = NULL;
     rc = rc ? err_move(err, &why) : write_current(w, op->version, &old, err);

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/pool.h"
 #include "resources/health.h"
+#include "resources/index.h"
 #include "resources/owners.h"
 #include "services/wire.gen.h"
 
@@ -26,6 +27,7 @@ int engine_provide(const struct engine_deps *d, struct engine **ret, struct err 
         .access = d->access,
         .metrics = d->metrics,
     };
+    index_begin(d->store, d->registry);
     int r = owners_define(d->store, err);
     if (r < 0) {
         return r;

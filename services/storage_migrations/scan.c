@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "resources/owners.h"
+#include "resources/index.h"
 #include "resources/represent.h"
 #include "services/storage_migrations/storage_migrations_priv.h"
 
@@ -40,7 +40,7 @@ static int visit(void *arg, const struct store_entry *e)
 {
     struct scan *s = arg;
     s->seen++;
-    if (e->stamp != s->type->stamp) {
+    if (!type_is_current(s->type, e->stamp)) {
         struct scan_item *i = ARENA_NEW(&s->arena, struct scan_item);
         i->key = arena_str(&s->arena, e->key);
         *s->last = i;
@@ -67,7 +67,7 @@ static int fetch(struct scan *s, struct scan_item **at, struct err *err)
     if (rc && rc != ERR_NOT_FOUND) {
         return err_move(err, &why);
     }
-    if (rc || e.stamp == s->type->stamp) {
+    if (rc || type_is_current(s->type, e.stamp)) {
         *at = i->next;
         s->n--;
         return 0;
@@ -148,7 +148,7 @@ static int submit(struct scan *s, struct scan_item **items, size_t n, struct err
         struct store_term *terms = NULL;
         size_t n_terms = 0;
         if (!json_read_own(&s->arena, items[i]->stored.value, &d, NULL)) {
-            n_terms = owners_terms(yyjson_mut_doc_get_root(d), &s->arena, &terms);
+            n_terms = index_terms(s->type, yyjson_mut_doc_get_root(d), &s->arena, &terms);
         }
         cmps[i] = (struct store_cmp){
             .kind = STORE_CMP_REV, .key = items[i]->key, .rev = items[i]->stored.rev};

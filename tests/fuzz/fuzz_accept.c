@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                     {STR("accept-encoding"), fuzz_part(&rest)},
                                     {STR("user-agent"), fuzz_part(&rest)}};
     struct http_request http = {.headers = headers, .n_headers = 4};
-    struct param include = {STR("includeObject"), rest};
+    struct op_param include = {STR("includeObject"), rest};
     struct call c = {.http = &http, .params = &include, .n_params = 1};
     arena_init(&c.arena, 0);
     check_clauses(&f, headers[0].value);

@@ -18,10 +18,10 @@ static void add_encoded(struct buf *b, struct str s)
 }
 
 /* The parameters, encoded again, are read as the same. */
-static void check_again(struct fuzz *f, const struct param *p, size_t n)
+static void check_again(struct fuzz *f, const struct op_param *p, size_t n)
 {
     AUTO(buf_finish) struct buf b = {0};
-    struct param *again;
+    struct op_param *again;
     size_t n_again;
     for (size_t i = 0; i < n; i++) {
         FUZZ_CHECK(utf8_valid(p[i].key) && utf8_valid(p[i].value) && p[i].value.ptr);

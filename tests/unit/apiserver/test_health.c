@@ -72,7 +72,7 @@ static int reset(void **state)
     return 0;
 }
 
-static void ask(const char *path, struct param *params, size_t n)
+static void ask(const char *path, struct op_param *params, size_t n)
 {
     struct call c = {
         .route = {.kind = ROUTE_HEALTH, .path = str_from(path)}, .params = params, .n_params = n};
@@ -97,7 +97,7 @@ static void test_quiet(void **state)
 static void test_verbose(void **state)
 {
     (void)state;
-    struct param p[] = {{STR("verbose"), STR("")}};
+    struct op_param p[] = {{STR("verbose"), STR("")}};
     ask("/readyz", p, 1);
     assert_int_equal(status, 200);
     assert_string_equal(
@@ -121,7 +121,7 @@ static void test_exclude(void **state)
 {
     (void)state;
     store_fails = true;
-    struct param p[] = {{STR("exclude"), STR("store")},
+    struct op_param p[] = {{STR("exclude"), STR("store")},
                         {STR("verbose"), STR("")},
                         {STR("exclude"), STR("no\"pe")},
                         {STR("exclude"), STR("none")}};

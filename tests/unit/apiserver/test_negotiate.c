@@ -13,7 +13,7 @@
 struct fake {
     struct http_header headers[3];
     struct http_request http;
-    struct param params[1];
+    struct op_param params[1];
     struct call call;
     struct op op;
     struct type type;
@@ -146,7 +146,7 @@ static void include_object(void **state)
         struct representation form;
         struct err err = {0};
         begin(&f, "application/json;as=Table;v=v1;g=meta.k8s.io", NULL, NULL);
-        f.params[0] = (struct param){STR("includeObject"), str_from(rows[i].value)};
+        f.params[0] = (struct op_param){STR("includeObject"), str_from(rows[i].value)};
         f.call.params = f.params;
         f.call.n_params = 1;
         int code = negotiate_answer(&f.call, true, NEGOTIATE_LIST, &form, &err);
@@ -228,7 +228,7 @@ static void errors_and_people(void **state)
     begin(&f, "application/yaml", NULL, "curl/7.88");
     assert_true(str_is(negotiate_error_type(&f.call), "application/yaml"));
     assert_true(negotiate_pretty(&f.call));
-    f.params[0] = (struct param){STR("pretty"), STR("false")};
+    f.params[0] = (struct op_param){STR("pretty"), STR("false")};
     f.call.params = f.params;
     f.call.n_params = 1;
     assert_false(negotiate_pretty(&f.call));

@@ -231,7 +231,7 @@ static void many_parameters(void **state)
 {
     struct arena a;
     struct buf b = {0};
-    struct param *params;
+    struct op_param *params;
     size_t n;
     struct err err = {0};
     (void)state;

@@ -713,7 +713,7 @@ static void test_oldest_go_first(void **state)
 /* ---- OpenAPI ---- */
 
 static struct probe *get_openapi(enum route_kind kind, const char *path, const char *accept,
-                                 struct param *params, size_t n)
+                                 struct op_param *params, size_t n)
 {
     struct probe *p = probe_create("GET", kind, path);
     p->call.params = params;
@@ -739,7 +739,7 @@ static void test_openapi_v3_urls(void **state)
     char hash[65] = {0};
     memcpy(hash, header_of(p, "etag").ptr + 1, 64);
     probe_destroy(p);
-    struct param right[] = {{STR("hash"), str_from(hash)}}, wrong[] = {{STR("hash"), STR("ABC")}};
+    struct op_param right[] = {{STR("hash"), str_from(hash)}}, wrong[] = {{STR("hash"), STR("ABC")}};
     p = get_openapi(ROUTE_OPENAPI_V3, "/openapi/v3/apis/example.com/v1", "application/json", right,
                     1);
     assert_int_equal(p->status, 200);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Indexes over the objects of a type. An index of the store is named for the type and holds, for
+ * each object, the term "NAMESPACE/VALUE". */
+#include "resources/index.h"
+
+#include <assert.h>
+
+#include "base/json.h"
+#include "resources/jsonpath.h"
+#include "resources/owners.h"
+
+struct str index_value(const struct type_index *i, const yyjson_mut_val *obj)
+{
+    struct str value = json_str(jsonpath_first(i->path, obj));
+    return value.ptr ? value : STR("");
+}
+
+struct str index_term(struct str ns, struct str value, struct arena *a)
+{
+    return str_from(arena_printf(a, "%.*s/%.*s", STR_FMT(ns), STR_FMT(value)));
+}
+
+size_t index_terms(const struct type *t, const yyjson_mut_val *obj, struct arena *a,
+                   struct store_term **ret)
+{
+    struct store_term *owners = NULL;
+    size_t n = owners_terms(obj, a, &owners);
+    *ret = owners;
+    if (!t->n_indexes) {
+        return n;
+    }
+    struct store_term *all = arena_alloc(a, (n + t->n_indexes) * sizeof(*all));
+    if (n) {
+        memcpy(all, owners, n * sizeof(*all));
+    }
+    struct str ns = json_get_str(metadata_of(obj), "namespace");
+    for (size_t i = 0; i < t->n_indexes; i++) {
+        const struct type_index *x = &t->indexes[i];
+        all[n++] = (struct store_term){x->store_name, index_term(ns, index_value(x, obj), a)};
+    }
+    *ret = all;
+    return n;
+}
+
+/* ---- what other servers wrote ---- */
+
+/* The type of what lies at the key, if it has indexes: a reference. */
+static struct type *indexed_type(struct registry *r, struct str key)
+{
+    struct str ns, name;
+    struct registry_snapshot *types = registry_ref(r);
+    struct type *t = registry_find_key(types, key, &ns, &name);
+    t = t && t->n_indexes ? type_ref(t) : NULL;
+    registry_snapshot_unref(types);
+    return t;
+}
+
+static void derive(void *arg, struct str key, struct str value, store_add_term_fn *add, void *to)
+{
+    static const struct type plain;
+    struct type *t = indexed_type(arg, key);
+    if (!t && !memmem(value.ptr, value.len, "\"ownerReferences\"", 17) &&
+        !memmem(value.ptr, value.len, "\"deletionTimestamp\"", 19)) {
+        return;
+    }
+    struct arena a;
+    yyjson_mut_doc *d;
+    struct store_term *terms = NULL;
+    arena_init(&a, 0);
+    if (json_read_own(&a, value, &d, NULL) == 0) {
+        size_t n = index_terms(t ? t : &plain, yyjson_mut_doc_get_root(d), &a, &terms);
+        for (size_t i = 0; i < n; i++) {
+            add(to, &terms[i]);
+        }
+    }
+    arena_finish(&a);
+    type_unref(t);
+}
+
+void index_begin(struct store *s, struct registry *r)
+{
+    store_on_terms(s, derive, r);
+}
+
+int index_define(struct engine *e, const struct type *t, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < t->n_indexes && rc == 0; i++) {
+        const struct type_index *x = &t->indexes[i];
+        rc = store_index_define(engine_store(e), x->store_name, t->prefix, x->generation, err);
+    }
+    return rc;
+}
+
+/* ---- finding ---- */
+
+struct found {
+    struct found *next;
+    struct str name;
+    struct stored stored;
+};
+
+struct search {
+    struct arena arena;
+    const struct type *type;
+    struct found *first, **last;
+};
+
+static int keep(void *arg, const struct store_entry *e)
+{
+    struct search *s = arg;
+    struct str ns, name;
+    if (type_key_parse(s->type, e->key, &ns, &name)) {
+        struct found *f = ARENA_NEW(&s->arena, struct found);
+        *f = (struct found){.name = arena_str(&s->arena, name),
+                            .stored = {arena_str(&s->arena, e->value), e->rev, e->stamp}};
+        *s->last = f;
+        s->last = &f->next;
+    }
+    return 0;
+}
+
+/* Whether what an unfinished index gave has the value. */
+static bool holds(const struct type *t, const struct type_index *x, const struct found *f,
+                  struct str value)
+{
+    struct arena a;
+    yyjson_mut_doc *d = NULL;
+    arena_init(&a, 0);
+    bool is = represent_own(t, &f->stored, &a, &d, NULL) == 0 &&
+              str_eq(index_value(x, yyjson_mut_doc_get_root(d)), value);
+    arena_finish(&a);
+    return is;
+}
+
+int index_visit(struct engine *e, const struct type *t, struct scope s, struct str index,
+                struct str value, index_visit_fn *visit, void *arg, struct err *err)
+{
+    const struct type_index *x = type_index(t, index);
+    assert(x);
+    struct search found = {.type = t};
+    found.last = &found.first;
+    arena_init(&found.arena, 0);
+    bool ready = store_index_ready(engine_store(e), x->store_name);
+    const struct store_range r = {.prefix = type_scope_prefix(t, s, &found.arena),
+                                  .index = x->store_name,
+                                  .term = index_term(s.ns, value, &found.arena)};
+    int64_t at = 0;
+    int rc = store_range(engine_store(e), &r, keep, &found, &at, NULL, err);
+    for (struct found *f = found.first; f && rc == 0; f = f->next) {
+        if (ready || holds(t, x, f, value)) {
+            rc = visit(arg, f->name, &f->stored);
+        }
+    }
+    arena_finish(&found.arena);
+    return rc;
+}
+
+static int count_one(void *arg, struct str name, const struct stored *s)
+{
+    (void)name;
+    (void)s;
+    ++*(int64_t *)arg;
+    return 0;
+}
+
+int index_count(struct engine *e, const struct type *t, struct scope s, struct str index,
+                struct str value, int64_t *ret, struct err *err)
+{
+    const struct type_index *x = type_index(t, index);
+    assert(x);
+    *ret = 0;
+    if (!store_index_ready(engine_store(e), x->store_name)) {
+        return index_visit(e, t, s, index, value, count_one, ret, err);
+    }
+    struct arena a;
+    arena_init(&a, 0);
+    const struct store_range r = {.prefix = type_scope_prefix(t, s, &a),
+                                  .index = x->store_name,
+                                  .term = index_term(s.ns, value, &a)};
+    int rc = store_count(engine_store(e), &r, ret, err);
+    arena_finish(&a);
+    return rc;
+}
