@@ -20,7 +20,8 @@
 static const char usage[] = "Usage: coracle COMMAND\n"
                             "\n"
                             "  serve      run the server (coracle serve --help)\n"
-                            "  services   print the graph of services (--dot: for Graphviz)\n"
+                            "  services   print the graph of services (--dot: for Graphviz; --config FILE: with what\n"
+                            "             it disables)\n"
                             "  version    print the version\n";
 
 static void write_out(struct str s)
@@ -29,15 +30,24 @@ static void write_out(struct str s)
     fflush(stdout);
 }
 
+/* services [--dot] [serve's flags]: these say which background services are disabled. */
 static int print_services(int argc, char **argv)
 {
     AUTO(buf_finish) struct buf b = {0};
-    if (argc > 0 && strcmp(argv[0], "--dot") == 0) {
-        service_print_dot(&b, wire_services, WIRE_SERVICES);
+    AUTO(err_finish) struct err err = {0};
+    struct config c = {0};
+    bool dot = argc > 1 && strcmp(argv[1], "--dot") == 0;
+    if (config_parse(argc - dot, argv + dot, &c, &err) < 0) {
+        fprintf(stderr, "coracle: %s\n", err_message(&err));
+        return 2;
+    }
+    if (dot) {
+        service_print_dot(&b, &c, wire_services, WIRE_SERVICES);
     } else {
-        service_print(&b, wire_services, WIRE_SERVICES);
+        service_print(&b, &c, wire_services, WIRE_SERVICES);
     }
     write_out(buf_str(&b));
+    config_finish(&c);
     return 0;
 }
 
@@ -113,12 +123,15 @@ static int run(const struct config *c, struct wire *w, const sigset_t *set, stru
         .max_connections = (size_t)c->max_connections,
         .max_connections_per_peer = (size_t)c->max_connections_per_peer,
     };
+    const struct supervisor_options so = {.config = c, .metrics = w->metrics, .health = w->health};
+    struct supervisor *sup = supervisor_create(&so, table, wire_backgrounds(w, table));
     int r = server_create(&o, &s, err);
     if (r < 0 || (r = server_start(s, err)) < 0) {
         server_destroy(s);
+        supervisor_destroy(sup);
         return r;
     }
-    struct supervisor *sup = supervisor_start(c, table, wire_backgrounds(w, table));
+    supervisor_start(sup);
     r = announce(c, w, s, err);
     if (r == 0) {
         wait_for_end(s, set);
@@ -127,6 +140,7 @@ static int run(const struct config *c, struct wire *w, const sigset_t *set, stru
     server_stop(s, DRAIN_MS);
     supervisor_stop(sup);
     server_destroy(s);
+    supervisor_destroy(sup);
     return r;
 }
 
@@ -182,7 +196,7 @@ int main(int argc, char **argv)
         return serve(argc - 1, argv + 1);
     }
     if (strcmp(command, "services") == 0) {
-        return print_services(argc - 2, argv + 2);
+        return print_services(argc - 1, argv + 1);
     }
     if (strcmp(command, "version") == 0) {
         printf("coracle " CORACLE_VERSION "\n");

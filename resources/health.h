@@ -7,11 +7,13 @@
 
 #include "base/err.h"
 
-enum { HEALTH_LIVE = 1, HEALTH_READY = 2 };
+/* Where a check counts; in /healthz every one does. SHOWN: /readyz lists it, failed too, without failing of it: for what is
+ * amiss but keeps no request from its answer. */
+enum { HEALTH_LIVE = 1, HEALTH_READY = 2, HEALTH_SHOWN = 4 };
 
 struct health_check {
     const char *name; /* "ping", "store", "definitions" */
-    unsigned parts;   /* HEALTH_LIVE | HEALTH_READY */
+    unsigned parts;   /* HEALTH_LIVE | HEALTH_READY, or HEALTH_SHOWN */
     int (*check)(void *self, struct err *err); /* any thread; must not wait */
     void *self;
 };

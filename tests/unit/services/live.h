@@ -35,12 +35,14 @@ static inline void live_run(struct live *l, const char *names)
         }
     }
     assert_true(k > 0);
-    l->supervisor = supervisor_start(&l->w.config, some, k);
+    const struct supervisor_options o = {.config = &l->w.config};
+    l->supervisor = supervisor_create(&o, some, k);
+    supervisor_start(l->supervisor);
 }
 
 static inline void live_halt(struct live *l)
 {
-    supervisor_stop(l->supervisor);
+    supervisor_destroy(l->supervisor);
     l->supervisor = NULL;
 }
 

@@ -302,10 +302,12 @@ static void test_delete_takes_its_own(void **state)
                             "'metadata':{'name':'a'}}"));
     must(w, CRD(w, VERB_DELETE, .name = "leases.coordination.k8s.io"));
     must(w, CRD(w, VERB_DELETE, .name = "widgets.example.com"));
-    struct supervisor *s = supervisor_start(&w->config, table, wire_backgrounds(w->wire, table));
+    const struct supervisor_options o = {.config = &w->config};
+    struct supervisor *s = supervisor_create(&o, table, wire_backgrounds(w->wire, table));
+    supervisor_start(s);
     wait_gone(w, "leases.coordination.k8s.io");
     wait_gone(w, "widgets.example.com");
-    supervisor_stop(s);
+    supervisor_destroy(s);
     must(w, ASK(w, .verb = VERB_GET, .group = "coordination.k8s.io", .resource = "leases",
                 .ns = "default", .name = "l"));
     assert_int_equal(store_count(w->wire->store, &r, &left, NULL), 0);
