@@ -117,14 +117,45 @@ static void test_failure_is_verbose_and_withholds_the_reason(void **state)
     assert_string_equal(text, "[+]ping ok\n[-]store failed: reason withheld\nlivez check failed\n");
 }
 
+/* A check that is only shown: /readyz tells of its failure without failing of it, /healthz fails.
+ */
+static void test_shown(void **state)
+{
+    (void)state;
+    struct op_param p[] = {{STR("verbose"), STR("")}};
+    health_add(health, &(struct health_check){.name = "service-x",
+                                              .parts = HEALTH_SHOWN,
+                                              .check = check_store,
+                                              .self = &store_fails});
+    ask("/readyz", p, 1);
+    assert_non_null(strstr(text, "\n[+]service-x ok\n"));
+    ask("/livez/service-x", NULL, 0);
+    assert_int_equal(status, 404);
+    store_fails = true;
+    struct op_param without[] = {{STR("verbose"), STR("")}, {STR("exclude"), STR("store")}};
+    ask("/readyz", without, 2);
+    assert_int_equal(status, 200);
+    assert_non_null(strstr(text, "\n[-]service-x failed: reason withheld (does not count)\n"));
+    assert_non_null(strstr(text, "\nreadyz check passed\n"));
+    ask("/livez", without, 2);
+    assert_int_equal(status, 200);
+    assert_null(strstr(text, "service-x"));
+    ask("/healthz", without, 2);
+    assert_int_equal(status, 500);
+    assert_non_null(strstr(text, "\n[-]service-x failed: reason withheld\n"));
+    ask("/readyz/service-x", NULL, 0);
+    assert_int_equal(status, 500);
+    assert_string_equal(text, "internal server error: the disk is gone\n");
+}
+
 static void test_exclude(void **state)
 {
     (void)state;
     store_fails = true;
     struct op_param p[] = {{STR("exclude"), STR("store")},
-                        {STR("verbose"), STR("")},
-                        {STR("exclude"), STR("no\"pe")},
-                        {STR("exclude"), STR("none")}};
+                           {STR("verbose"), STR("")},
+                           {STR("exclude"), STR("no\"pe")},
+                           {STR("exclude"), STR("none")}};
     ask("/livez", p, 1);
     assert_int_equal(status, 200);
     ask("/livez", p, 4);
@@ -175,6 +206,7 @@ int main(void)
         cmocka_unit_test_setup(test_quiet, reset),
         cmocka_unit_test_setup(test_verbose, reset),
         cmocka_unit_test_setup(test_failure_is_verbose_and_withholds_the_reason, reset),
+        cmocka_unit_test_setup(test_shown, reset),
         cmocka_unit_test_setup(test_exclude, reset),
         cmocka_unit_test_setup(test_single_checks, reset),
         cmocka_unit_test_setup(test_shutdown, reset),
