@@ -105,7 +105,7 @@ static bool list_has(const yyjson_mut_val *list, struct str name)
     return false;
 }
 
-static bool builtin_has_resource(const struct type *t, struct str name)
+static bool shipped_has_resource(const struct type *t, struct str name)
 {
     bool has = str_eq(t->resource, name) || str_eq(t->singular, name);
     for (size_t i = 0; i < t->n_short_names; i++) {
@@ -115,16 +115,16 @@ static bool builtin_has_resource(const struct type *t, struct str name)
 }
 
 /* By a type that the server ships in the same group. */
-static bool taken_by_builtin(struct definitions *s, struct str group, struct str name, bool kind)
+static bool taken_by_shipped(struct definitions *s, struct str group, struct str name, bool kind)
 {
     struct registry_snapshot *types = registry_ref(s->registry);
     const struct registry_group *g = registry_find_group(types, group);
     bool taken = false;
-    for (size_t i = 0; g && !g->custom && i < g->n_types && !taken; i++) {
+    for (size_t i = 0; g && i < g->n_types && !taken; i++) {
         const struct type *t = g->types[i];
-        if (!t->custom) {
+        if (!t->definition_key.ptr) {
             taken = kind ? str_eq(t->kind, name) || str_eq(t->list_kind, name)
-                         : builtin_has_resource(t, name);
+                         : shipped_has_resource(t, name);
         }
     }
     registry_snapshot_unref(types);
@@ -135,7 +135,7 @@ static bool is_taken(struct definitions *s, const struct definition *f, struct s
                      enum taken_what what)
 {
     return taken_has(&s->taken, f->group, what, name) ||
-           taken_by_builtin(s, f->group, name, what == TAKEN_KIND);
+           taken_by_shipped(s, f->group, name, what == TAKEN_KIND);
 }
 
 typedef void taken_change_fn(struct taken *t, struct str group, enum taken_what what,
