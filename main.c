@@ -114,6 +114,7 @@ static int run(const struct config *c, struct wire *w, const sigset_t *set, stru
         .health = w->health,
         .metrics = w->metrics,
         .aggregation = apiservices_table(w->apiservices),
+        .documents = w->fixed_documents,
         .listen = (const char *const *)c->listen.items,
         .n_listen = c->listen.n,
         .tls = true,

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "resources/access.h"
 #include "resources/aggregation.h"
+#include "resources/documents.h"
 #include "resources/op.h"
 #include "resources/registry.h"
 
@@ -25,6 +26,7 @@ enum route_kind {
     ROUTE_VERSION,    /* /version */
     ROUTE_HEALTH,     /* /healthz, /livez, /readyz and below */
     ROUTE_METRICS,    /* /metrics */
+    ROUTE_DOCUMENT,   /* the path of one that a service publishes */
 };
 
 struct route {
@@ -33,6 +35,7 @@ struct route {
     struct str group, version, ns, resource, name, subresource;
     bool namespaced;        /* the path has /namespaces/NS/ before the resource */
     bool legacy_watch;      /* /watch/ stood in it */
+    const struct fixed_document *document; /* of ROUTE_DOCUMENT */
 };
 
 /* The media type of an answer, from Accept. */
@@ -91,6 +94,7 @@ void openapi_serve(struct call *c);   /* openapi_v2.c, openapi_v3.c */
 void health_serve(struct call *c);    /* health.c */
 void version_serve(struct call *c);   /* version.c */
 void metrics_serve(struct call *c);   /* metrics.c */
+void fixed_serve(struct call *c);     /* fixed.c: ROUTE_DOCUMENT */
 
 /* State that the document handlers keep a server (cached bodies), made and destroyed by server.c. */
 struct discovery_cache;

@@ -125,6 +125,8 @@ static struct str path_label(const struct route *r)
         return STR("/version");
     case ROUTE_METRICS:
         return STR("/metrics");
+    case ROUTE_DOCUMENT:
+        return str_from(r->document->path);
     case ROUTE_HEALTH:
         return r->path.len > 1 && r->path.ptr[1] == 'l'   ? STR("/livez")
                : r->path.len > 1 && r->path.ptr[1] == 'r' ? STR("/readyz")

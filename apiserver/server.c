@@ -25,6 +25,7 @@ struct server {
     struct health *health;
     struct metrics *metrics;
     struct aggregation *aggregation;
+    const struct documents *documents;
     struct http_server *http;
     struct discovery_cache *discovery;
     struct openapi_cache *openapi;
@@ -106,10 +107,12 @@ static int read_protocols(struct call *c, struct credentials *cred, struct err *
     return code;
 }
 
-/* Health and the version are anyone's to read, as in the reference. */
+/* Health and the version are anyone's to read, as in the reference; a document as its service says.
+ */
 static bool is_public(const struct route *r)
 {
-    return r->kind == ROUTE_HEALTH || r->kind == ROUTE_VERSION;
+    return r->kind == ROUTE_HEALTH || r->kind == ROUTE_VERSION ||
+           (r->kind == ROUTE_DOCUMENT && r->document->anonymous);
 }
 
 static int authenticate(struct call *c, struct err *err)
@@ -150,6 +153,9 @@ static struct str lower_method(struct call *c)
 static int authorize(struct call *c, struct err *err)
 {
     const struct route *r = &c->route;
+    if (r->kind == ROUTE_DOCUMENT && r->document->anonymous) {
+        return 0;
+    }
     struct attributes at = {.user = c->user, .verb = c->verb, .path = r->path};
     if (r->kind == ROUTE_RESOURCE) {
         at.resource_request = true;
@@ -198,10 +204,25 @@ static void dispatch(struct call *c)
     case ROUTE_METRICS:
         metrics_serve(c);
         return;
+    case ROUTE_DOCUMENT:
+        fixed_serve(c);
+        return;
     case ROUTE_UNKNOWN:
         break;
     }
     call_answer_text(c, 404, "404 page not found\n");
+}
+
+/* A document's path comes before what it would mean otherwise: /api/health is no version of the core
+ * group. */
+static int find_route(struct call *c, struct err *err)
+{
+    int code = route_parse(&c->arena, c->http->path, &c->route, err);
+    if (code == 0) {
+        c->route.document = documents_find(c->server->documents, c->route.path);
+        c->route.kind = c->route.document ? ROUTE_DOCUMENT : c->route.kind;
+    }
+    return code;
 }
 
 static void on_request(void *arg, struct http_request *r)
@@ -210,7 +231,7 @@ static void on_request(void *arg, struct http_request *r)
     struct loop_state *l = http_loop_user(r->loop);
     struct call *c = call_create(l, r);
     struct err err = {0};
-    int code = route_parse(&c->arena, r->path, &c->route, &err);
+    int code = find_route(c, &err);
     code = code < 0 ? code : query_parse(&c->arena, r->query, &c->params, &c->n_params, &err);
     c->verb = c->route.kind == ROUTE_RESOURCE ? rest_verb(c) : lower_method(c);
     call_begin(c);
@@ -289,6 +310,7 @@ int server_create(const struct server_options *o, struct server **ret, struct er
     s->health = o->health;
     s->metrics = o->metrics;
     s->aggregation = o->aggregation;
+    s->documents = o->documents;
     struct http_options http = {.listen = o->listen,
                                 .n_listen = o->n_listen,
                                 .tls = o->tls,

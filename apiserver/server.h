@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/metrics.h"
 #include "resources/aggregation.h"
+#include "resources/documents.h"
 #include "resources/engine.h"
 #include "resources/health.h"
 
@@ -16,6 +17,7 @@ struct server_options {
     struct health *health;
     struct metrics *metrics;
     struct aggregation *aggregation; /* NULL: other servers serve nothing here */
+    const struct documents *documents; /* NULL: none */
     const char *const *listen;
     size_t n_listen;
     bool tls;
