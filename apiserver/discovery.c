@@ -96,12 +96,18 @@ static int build_resources(const struct document_source *s, struct document **re
     return made(&b, s, ret);
 }
 
-static int build_aggregated(const struct document_source *s, bool core, struct document **ret)
+enum shown { SHOWN_CORE, SHOWN_GROUPS, SHOWN_APPS };
+
+static int build_aggregated(const struct document_source *s, enum shown shown,
+                            struct document **ret)
 {
     AUTO(buf_finish) struct buf b = {0};
     AUTO(discovery_view_finish) struct discovery_view v;
     discovery_view_init(&v, s->types, s->apis, true);
-    discovery_write_aggregated(&b, &v, core);
+    if (shown == SHOWN_APPS) {
+        discovery_view_keep_apps(&v);
+    }
+    discovery_write_aggregated(&b, &v, shown == SHOWN_CORE);
     return made(&b, s, ret);
 }
 
@@ -109,14 +115,21 @@ static int build_aggregated_core(const struct document_source *s, struct documen
                                  struct err *err)
 {
     (void)err;
-    return build_aggregated(s, true, ret);
+    return build_aggregated(s, SHOWN_CORE, ret);
 }
 
 static int build_aggregated_groups(const struct document_source *s, struct document **ret,
                                    struct err *err)
 {
     (void)err;
-    return build_aggregated(s, false, ret);
+    return build_aggregated(s, SHOWN_GROUPS, ret);
+}
+
+static int build_aggregated_apps(const struct document_source *s, struct document **ret,
+                                 struct err *err)
+{
+    (void)err;
+    return build_aggregated(s, SHOWN_APPS, ret);
 }
 
 /* ---- forms ---- */
@@ -220,16 +233,32 @@ static void serve_form(struct call *c, const struct document_query *q, const str
     }
 }
 
-static void serve_aggregated(struct call *c, bool core, const struct form *f)
+/* gcx, the command line of Grafana's app platform, names itself in all its requests to resources.
+ * It gives up where discovery lists a group-version without a group, and takes every namespaced
+ * type for one of an application, with a spec: what Grafana's own server shows. */
+static bool is_gcx(const struct call *c)
 {
+    return str_is(http_header(c->http, "x-grafana-caller-id"), "gcx");
+}
+
+static void serve_aggregated(struct call *c, enum shown shown, const struct form *f)
+{
+    static const struct {
+        struct str key;
+        document_build_fn *build;
+    } by_shown[] = {
+        [SHOWN_CORE] = {{"/api v2", 7}, build_aggregated_core},
+        [SHOWN_GROUPS] = {{"/apis v2", 8}, build_aggregated_groups},
+        [SHOWN_APPS] = {{"/apis v2 apps", 13}, build_aggregated_apps},
+    };
     struct document_query q = {
-        .key = core ? STR("/api v2") : STR("/apis v2"),
+        .key = by_shown[shown].key,
         .edition = discovery_edition(c->types, c->apis),
-        .build = core ? build_aggregated_core : build_aggregated_groups,
-        .on_pool = !core && c->types->n_types > INLINE_TYPES,
+        .build = by_shown[shown].build,
+        .on_pool = shown != SHOWN_CORE && c->types->n_types > INLINE_TYPES,
         .content_type = STR("application/json" AGGREGATED),
         .etag = true,
-        .vary = "Accept",
+        .vary = "Accept, X-Grafana-Caller-Id",
         .cache_control = "public",
     };
     serve_form(c, &q, f);
@@ -249,8 +278,10 @@ static void serve_api(struct call *c)
     struct form form = choose_form(c, true);
     if (!str_is(c->http->method, "GET")) {
         refuse_method(c);
+    } else if (is_gcx(c)) {
+        call_answer_text(c, 404, "404 page not found\n");
     } else if (form.aggregated) {
-        serve_aggregated(c, true, &form);
+        serve_aggregated(c, SHOWN_CORE, &form);
     } else if (!form.type.len) {
         refuse_form(c);
     } else {
@@ -279,7 +310,7 @@ static void serve_apis(struct call *c)
 {
     struct form form = choose_form(c, true);
     if (form.aggregated) {
-        serve_aggregated(c, false, &form);
+        serve_aggregated(c, is_gcx(c) ? SHOWN_APPS : SHOWN_GROUPS, &form);
         return;
     }
     struct document_query q = query(c, "/apis", build_groups);

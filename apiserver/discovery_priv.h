@@ -35,6 +35,8 @@ struct discovery_view {
 void discovery_view_init(struct discovery_view *ret, const struct registry_snapshot *types,
                          const struct aggregation_snapshot *apis, bool aggregated);
 void discovery_view_finish(struct discovery_view *v);
+/* Leaves the applications' groups: those of the API machinery itself (*.k8s.io) go. */
+void discovery_view_keep_apps(struct discovery_view *v);
 /* NULL: nobody serves it. */
 const struct discovery_group *discovery_view_find(const struct discovery_view *v, struct str group);
 /* What documents made of both are an edition of. */

@@ -173,6 +173,19 @@ void discovery_view_finish(struct discovery_view *v)
     *v = (struct discovery_view){0};
 }
 
+void discovery_view_keep_apps(struct discovery_view *v)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        if (str_ends(v->groups[i].name, STR(".k8s.io"))) {
+            free(v->groups[i].versions);
+        } else {
+            v->groups[kept++] = v->groups[i];
+        }
+    }
+    v->n = kept;
+}
+
 const struct discovery_group *discovery_view_find(const struct discovery_view *v, struct str group)
 {
     for (size_t i = 0; i < v->n; i++) {

@@ -459,6 +459,23 @@ static void test_merged(void **state)
     registry_snapshot_unref(s);
 }
 
+static void test_applications(void **state)
+{
+    (void)state;
+    struct registry_snapshot *s = registry_ref(registry);
+    struct discovery_view v;
+    struct buf b = {0};
+    discovery_view_init(&v, s, NULL, true);
+    assert_non_null(discovery_view_find(&v, STR("authentication.k8s.io")));
+    discovery_view_keep_apps(&v);
+    assert_null(discovery_view_find(&v, STR("authentication.k8s.io")));
+    discovery_write_aggregated(&b, &v, false);
+    assert_string_equal(names_of(json_get(parsed(&b), "items"), true).ptr,
+                        "example.com example.org ");
+    discovery_view_finish(&v);
+    registry_snapshot_unref(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_aggregated_groups),
         cmocka_unit_test(test_root),
         cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_applications),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -435,13 +435,46 @@ static void test_forms(void **state)
     probe_destroy(p);
 }
 
+static struct probe *get_as(enum route_kind kind, const char *path, const char *caller)
+{
+    struct probe *p = probe_create("GET", kind, path);
+    ask_with(p, "accept", V2);
+    ask_with(p, "x-grafana-caller-id", caller);
+    discovery_serve(&p->call);
+    return p;
+}
+
+/* Applications only, in a document of its own. */
+static void test_what_gcx_is_shown(void **state)
+{
+    (void)state;
+    put("machinery.k8s.io", "things", "Thing");
+    struct probe *core = get_as(ROUTE_API, "/api", "gcx"),
+                 *apps = get_as(ROUTE_APIS, "/apis", "gcx"),
+                 *other_core = get_as(ROUTE_API, "/api", "someone"),
+                 *others = get_as(ROUTE_APIS, "/apis", "someone");
+    assert_int_equal(core->status, 404);
+    assert_int_equal(apps->status, 200);
+    assert_string_equal(apps->content_type, V2);
+    assert_text(header_of(apps, "vary"), "Accept, X-Grafana-Caller-Id");
+    assert_true(contains(&apps->body, "{\"name\":\"example.com\"}"));
+    assert_false(contains(&apps->body, "machinery.k8s.io"));
+    assert_int_equal(other_core->status, 200);
+    assert_true(contains(&others->body, "{\"name\":\"example.com\"}"));
+    assert_true(contains(&others->body, "machinery.k8s.io"));
+    probe_destroy(core);
+    probe_destroy(apps);
+    probe_destroy(other_core);
+    probe_destroy(others);
+}
+
 static void test_etag(void **state)
 {
     (void)state;
     struct probe *first = get(ROUTE_API, "/api", "", "", V2);
     assert_int_equal(first->status, 200);
     assert_text(header_of(first, "cache-control"), "public");
-    assert_text(header_of(first, "vary"), "Accept");
+    assert_text(header_of(first, "vary"), "Accept, X-Grafana-Caller-Id");
     struct str etag = header_of(first, "etag");
     assert_int_equal(etag.len, 66);
     struct probe *second = probe_create("GET", ROUTE_API, "/api");
@@ -809,6 +842,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_discovery_follows_the_registry, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forms, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_gcx_is_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_etag, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_found_has_two_forms, setup, teardown),
         cmocka_unit_test_setup_teardown(test_methods, setup, teardown),
