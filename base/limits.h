@@ -46,6 +46,14 @@
 #define LIMIT_WATCH_GATHER_BYTES (64u * 1024)      /* written to one watcher in one call */
 #define LIMIT_WEBSOCKET_MESSAGE_BYTES (4u * 1024)  /* what a client may say on a watch's WebSocket; nobody reads it */
 #define LIMIT_WATCH_STALL_MS (60 * 1000)           /* a watcher that takes nothing for this long is cut off */
+/* ---- full text ---- */
+#define LIMIT_TEXT_BYTES (64 * 1024)               /* of an object's text of one weight that is indexed */
+#define LIMIT_TEXT_VALUES 100                      /* of an object's tags that are indexed */
+#define LIMIT_TEXT_FIELDS 32                       /* paths in a definition's coracle.dev/text-fields */
+#define LIMIT_TEXT_QUERY_BYTES 1024                /* what is searched for */
+#define LIMIT_TEXT_QUERY_TOKENS 32
+#define LIMIT_TEXT_WAIT_MS 1000                    /* for which a search waits until what was just written is in the index */
+#define LIMIT_SEARCH_HITS 1000                     /* of one answer of dashboards' search */
 /* ---- definitions ---- */
 #define LIMIT_PATTERN_BYTES (64u * 1024)           /* a regular expression */
 #define LIMIT_REGEX_MEMORY (1 << 20)               /* RE2 program and cache, bytes */
@@ -66,6 +74,13 @@
 #define LIMIT_CONVERSION_RULES 16                  /* rule sets of a definition that converts by rules */
 #define LIMIT_CONVERSION_STEPS 200                 /* steps in one of them */
 #define LIMIT_CONVERSION_PATH 32                   /* keys of a path in a step */
+/* ---- provisioning from files ---- */
+#define LIMIT_PROVISION_FILE_BYTES (8u * 1024 * 1024) /* a file */
+#define LIMIT_PROVISION_FILES 20000                /* of one directory and all below */
+#define LIMIT_PROVISION_DEPTH 32                   /* directories in one another */
+#define LIMIT_PROVISION_FAILURES 100               /* told of in the status of a source */
+#define LIMIT_PROVISION_MESSAGE_BYTES 1000         /* of one of these */
+#define LIMIT_PROVISION_DOCUMENTS 10000            /* in one file */
 /* ---- requests that the server makes ---- */
 #define LIMIT_HTTPC_CONNECTIONS 64                 /* open at once to one host */
 #define LIMIT_HTTPC_CONNECT_MS 5000                /* for a connection to come about */

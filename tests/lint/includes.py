@@ -19,7 +19,7 @@ SERVICE_MAY = {"base", "schemas", "resources", "controllers", "services/service.
 # header (regular expression) -> the files or folders that may see it
 OWNERS = [
     (r"yaml\.h$", ["base/yaml"]),
-    (r"sqlite3\.h$", ["storage/sqlite"]),
+    (r"sqlite3\.h$", ["storage/sqlite", "storage/text"]),
     (r"wslay", ["apiserver/http_websocket"]),
     (r"h2o", ["apiserver/http"]),
     (r"openssl/ssl\.h$", ["apiserver/http"]),
@@ -72,7 +72,8 @@ def allowed(path, target):
         if target.startswith("services/%s/" % service) or target in SERVICE_MAY or top in SERVICE_MAY:
             return True
         if top == "storage":
-            return service in ("store", "storage") or target == "storage/store.h" and "store" in requires(service)
+            return (service in ("store", "storage") or target == "storage/store.h" and "store" in requires(service)
+                    or target == "storage/text.h" and service == "search")
         other = re.fullmatch(r"services/(\w+)/(\w+)\.h", target)
         return bool(other) and other.group(1) == other.group(2) and (
             other.group(1) in requires(service) or any(provider_of(r) == other.group(1) for r in requires(service))
