@@ -28,8 +28,8 @@ int write_range_empty(struct write *w, const struct type *t, struct scope s, boo
 typedef int write_visit_fn(void *arg, yyjson_mut_val *obj);
 int write_range(struct write *w, const struct type *t, struct scope s, write_visit_fn *visit, void *arg, struct err *err);
 
-/* Visits the objects of the scope whose value in that index of the type (it must have it) is `value`; as write_range, that nothing of the scope
- * changes becomes a compare. ns must not be "". */
+/* Visits the objects of the scope whose value in that index of the type (it must have it) is `value`; that nothing of the scope changes becomes
+ * a compare, or, where there is none, that none comes to be. ns must not be "". */
 int write_indexed(struct write *w, const struct type *t, struct scope s, struct str index, struct str value, write_visit_fn *visit, void *arg,
                   struct err *err);
 

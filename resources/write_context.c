@@ -311,6 +311,12 @@ static int visit_range(struct write *w, const struct type *t, struct store_range
         return rc;
     }
     write_compare(w, STORE_CMP_UNCHANGED, r.prefix, at);
+    if (!c.first && r.index.ptr) { /* what else changes is of no concern */
+        struct store_cmp *cmp = &w->cmps[w->n_cmps - 1];
+        cmp->kind = STORE_CMP_TERM_ABSENT;
+        cmp->index = r.index;
+        cmp->term = r.term;
+    }
     for (struct range_item *i = c.first; i && !rc; i = i->next) {
         yyjson_mut_doc *d = NULL;
         rc = represent_decode(t, type_storage(t), &i->stored, &w->arena, &d, err);

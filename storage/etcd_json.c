@@ -268,7 +268,7 @@ size_t etcd_failed(const struct etcd_txn *t, yyjson_val *responses, int64_t *ret
             return i;
         }
         /* Otherwise it was a deletion that a comparison of single keys met. */
-        last = c->kind == STORE_CMP_UNCHANGED ? i : last;
+        last = c->kind == STORE_CMP_UNCHANGED || c->kind == STORE_CMP_TERM_ABSENT ? i : last;
     }
     return last;
 }

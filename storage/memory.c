@@ -129,7 +129,7 @@ static int memory_get(struct store *st, struct str key, int64_t at, struct blob 
     return code;
 }
 
-static bool has_term(const struct memory_key *k, struct str index, struct str term)
+bool memory_has_term(const struct memory_key *k, struct str index, struct str term)
 {
     for (size_t i = 0; i < k->n_terms; i++) {
         const struct memory_term *t = &k->terms[i];
@@ -141,7 +141,7 @@ static bool has_term(const struct memory_key *k, struct str index, struct str te
     return false;
 }
 
-static bool index_is_ready(const struct memory_store *s, struct str name)
+bool memory_index_is_ready(const struct memory_store *s, struct str name)
 {
     const struct memory_index *x = memory_index_find(s, name);
     return x && x->ready;
@@ -161,7 +161,7 @@ static int walk_begin(struct walk *w, struct memory_store *s, const struct store
 {
     *w = (struct walk){.s = s, .r = r};
     int code = resolve(s, r->at, &w->at, err);
-    w->by_term = r->index.ptr && w->at == s->present && index_is_ready(s, r->index);
+    w->by_term = r->index.ptr && w->at == s->present && memory_index_is_ready(s, r->index);
     w->i = memory_find(s, str_cmp(r->from, r->prefix) > 0 ? r->from : r->prefix);
     return code;
 }
@@ -174,7 +174,7 @@ static const struct memory_version *walk_next(struct walk *w)
             return NULL;
         }
         const struct memory_version *v = version_at(k, w->at);
-        if (v && (!w->by_term || has_term(k, w->r->index, w->r->term))) {
+        if (v && (!w->by_term || memory_has_term(k, w->r->index, w->r->term))) {
             w->i++;
             return v;
         }
@@ -413,7 +413,7 @@ static bool memory_index_ready(struct store *st, struct str name)
 {
     struct memory_store *s = self(st);
     pthread_rwlock_rdlock(&s->lock);
-    bool ready = index_is_ready(s, name);
+    bool ready = memory_index_is_ready(s, name);
     pthread_rwlock_unlock(&s->lock);
     return ready;
 }

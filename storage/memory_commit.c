@@ -40,6 +40,19 @@ static bool unchanged(const struct memory_store *s, const struct store_cmp *c)
     return true;
 }
 
+static bool any_with_term(const struct memory_store *s, const struct store_cmp *c)
+{
+    bool any = false;
+    for (size_t i = memory_find(s, c->key); i < s->n_keys && !any; i++) {
+        const struct memory_key *k = s->keys[i];
+        if (!str_starts(memory_key_str(k), c->key)) {
+            break;
+        }
+        any = !k->newest->deleted && memory_has_term(k, c->index, c->term);
+    }
+    return any;
+}
+
 static bool holds(const struct memory_store *s, const struct store_cmp *c)
 {
     switch (c->kind) {
@@ -51,6 +64,8 @@ static bool holds(const struct memory_store *s, const struct store_cmp *c)
         return !memory_any(s, c->key);
     case STORE_CMP_UNCHANGED:
         return unchanged(s, c);
+    case STORE_CMP_TERM_ABSENT:
+        return memory_index_is_ready(s, c->index) ? !any_with_term(s, c) : unchanged(s, c);
     }
     return false;
 }

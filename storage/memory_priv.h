@@ -79,6 +79,8 @@ struct memory_key *memory_lookup(const struct memory_store *s, struct str key);
 struct memory_index *memory_index_find(const struct memory_store *s, struct str name);
 /* Whether a key with this prefix exists now. */
 bool memory_any(const struct memory_store *s, struct str prefix);
+bool memory_has_term(const struct memory_key *k, struct str index, struct str term);
+bool memory_index_is_ready(const struct memory_store *s, struct str name);
 /* The event that made the version. */
 struct store_event memory_event(const struct memory_version *v);
 

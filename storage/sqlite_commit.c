@@ -34,6 +34,15 @@ static int find(struct sqlite_store *s, struct str key, int64_t *ret_id, struct 
     return r < 0 ? r : 0;
 }
 
+static int unchanged(struct sqlite_store *s, const struct store_cmp *c, struct err *err)
+{
+    if (c->rev < horizon_floor(&s->horizon)) {
+        return 0;
+    }
+    int64_t r = c->rev < s->rev ? sqlite_changed_since(s->writer, c->key, c->rev, err) : 0;
+    return r < 0 ? (int)r : !r;
+}
+
 /* 1: it holds; 0: it does not. */
 static int compare(struct sqlite_store *s, const struct store_cmp *c, struct err *err)
 {
@@ -47,11 +56,11 @@ static int compare(struct sqlite_store *s, const struct store_cmp *c, struct err
         r = sqlite_any(s->writer, c->key, err);
         return r < 0 ? (int)r : !r;
     case STORE_CMP_UNCHANGED:
-        if (c->rev < horizon_floor(&s->horizon)) {
-            return 0;
-        }
-        r = c->rev < s->rev ? sqlite_changed_since(s->writer, c->key, c->rev, err) : 0;
-        return r < 0 ? (int)r : !r;
+        return unchanged(s, c, err);
+    case STORE_CMP_TERM_ABSENT: {
+        int any = sqlite_terms_any(s, c, err);
+        return any == SQLITE_TERMS_UNKNOWN ? unchanged(s, c, err) : any < 0 ? any : !any;
+    }
     }
     return 0;
 }

@@ -57,6 +57,8 @@ static const char *const sql[SQ_STMTS] = {
     [SQ_TERM_NTH] = "SELECT term, key FROM term WHERE idx = ?1 LIMIT 1 OFFSET ?2",
     [SQ_TERM_DELETE_BEFORE] = "DELETE FROM term WHERE idx = ?1 AND (term, key) < (?2, ?3)",
     [SQ_TERM_DELETE_ALL] = "DELETE FROM term WHERE idx = ?1",
+    [SQ_TERM_ANY] = "SELECT key FROM term WHERE key >= ?1 AND idx = ?2 AND term = ?3 ORDER BY key"
+                    " LIMIT 1",
     [SQ_COMPACT] = "SELECT id, op, prev, key FROM log WHERE id > ?1 AND id <= ?2"
                    " ORDER BY id LIMIT ?3",
     [SQ_META_GET] = "SELECT value FROM meta WHERE name = ?1",

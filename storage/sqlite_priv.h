@@ -49,6 +49,7 @@ enum sqlite_stmt_id {
     SQ_TERM_NTH,
     SQ_TERM_DELETE_BEFORE,
     SQ_TERM_DELETE_ALL,
+    SQ_TERM_ANY,
     SQ_COMPACT,
     SQ_META_GET,
     SQ_META_SET,
@@ -285,6 +286,9 @@ struct str sqlite_terms_encode(struct sqlite_store *s, const struct store_op *op
 /* Makes the term table say `now` where it says `old`, for the key. */
 int sqlite_terms_write(struct sqlite_store *s, struct str key, struct str old, struct str now,
                        struct err *err);
+enum { SQLITE_TERMS_UNKNOWN = 2 };
+/* Whether a key with the prefix c->key carries the term: 1, 0, an error, or that the index cannot tell. */
+int sqlite_terms_any(struct sqlite_store *s, const struct store_cmp *c, struct err *err);
 int sqlite_index_load(struct sqlite_store *s, struct err *err);
 void sqlite_index_finish(struct sqlite_store *s);
 int sqlite_index_define(struct store *st, struct str name, struct str prefix, uint64_t generation,

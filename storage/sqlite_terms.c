@@ -138,6 +138,24 @@ int sqlite_terms_write(struct sqlite_store *s, struct str key, struct str old, s
     return code;
 }
 
+int sqlite_terms_any(struct sqlite_store *s, const struct store_cmp *c, struct err *err)
+{
+    const struct sqlite_index *x = find_index(s, c->index);
+    if (!x || !x->ready) {
+        return SQLITE_TERMS_UNKNOWN;
+    }
+    sqlite3_stmt *st = sqlite_conn_stmt(s->writer, SQ_TERM_ANY);
+    sqlite_bind(st, 1, c->key);
+    sqlite_bind_int(st, 2, x->id);
+    sqlite_bind(st, 3, c->term);
+    int r = sqlite_conn_step(s->writer, st, err);
+    if (r > 0) {
+        r = str_starts(sqlite_column(st, 0), c->key);
+        sqlite3_reset(st);
+    }
+    return r;
+}
+
 /* ---- definitions ---- */
 
 static struct sqlite_index index_make(int64_t id, struct str name, struct str prefix,

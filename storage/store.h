@@ -122,12 +122,16 @@ enum store_cmp_kind {
     /* No key that begins with the prefix `key` was changed after rev; never holds beneath the floor. A distributed engine
      * may miss a deletion that another transaction makes at the same moment in a range of more than 64 keys. */
     STORE_CMP_UNCHANGED,
+    /* No key that begins with the prefix `key` carries (index, term). While the index is not ready, and on a distributed engine: as
+     * UNCHANGED, since rev. */
+    STORE_CMP_TERM_ABSENT,
 };
 
 struct store_cmp {
     enum store_cmp_kind kind;
     struct str key;
     int64_t rev;
+    struct str index, term;
 };
 
 enum store_op_kind {

@@ -273,6 +273,43 @@ static void compares_of_ranges(void **state)
     check_cmps(s, &deleted, 1, true, 0);
 }
 
+static void compares_of_terms(void **state)
+{
+    struct store *s = ((struct fixture *)*state)->s;
+    assert_int_equal(store_index_define(s, STR("t"), STR("/t/"), 1, NULL), 0);
+    AUTO(blob_unrefp) struct blob *b = blob_create(STR("x"));
+    const struct store_term terms[] = {{STR("t"), STR("red")}, {STR("t"), STR("blue")}};
+    struct store_op ops[] = {op_put("/t/a", b), op_put("/t/b/c", b)};
+    ops[0].terms = terms;
+    ops[0].n_terms = 2;
+    struct store_outcome o;
+    assert_int_equal(submit(s, NULL, 0, ops, 2, &o), 0);
+    struct store_cmp c = {.kind = STORE_CMP_TERM_ABSENT,
+                          .key = STR("/t/"),
+                          .rev = o.rev,
+                          .index = STR("t"),
+                          .term = STR("green")};
+    check_cmps(s, &c, 1, true, 0);
+    int64_t after = put(s, "/t/x", "1"); /* of no term: of no concern where the index is at hand */
+    check_cmps(s, &c, 1, !store_shared(s), 0);
+    c.rev = after;
+    check_cmps(s, &c, 1, true, 0);
+    if (!store_shared(s)) {
+        c.term = STR("red");
+        check_cmps(s, &c, 1, false, 0);
+        c.key = STR("/t/b");
+        check_cmps(s, &c, 1, true, 0);
+        c.key = STR("/t/");
+        c.rev = del(s, "/t/a");
+        check_cmps(s, &c, 1, true, 0);
+    }
+    c.index = STR("unknown");
+    c.rev = store_revision(s);
+    check_cmps(s, &c, 1, true, 0);
+    c.rev = after - 1;
+    check_cmps(s, &c, 1, false, 0);
+}
+
 /* More changes lie in between than are looked at one by one. */
 static void unchanged_over_many_changes(void **state)
 {
@@ -753,7 +790,8 @@ static void define_again(struct fixture *f)
     }
 }
 
-/* Opens it again; the revision it has. A distributed engine that is slow to catch up writes a barrier, which counts. */
+/* Opens it again; the revision it has. A distributed engine that is slow to catch up writes a
+ * barrier, which counts. */
 static int64_t reopened(struct fixture *f, int64_t last)
 {
     fixture_reopen(f);
@@ -813,6 +851,7 @@ static const struct CMUnitTest tests[] = {
     CONTRACT_TEST(prefix_revisions),
     CONTRACT_TEST(compares_of_a_revision),
     CONTRACT_TEST(compares_of_ranges),
+    CONTRACT_TEST(compares_of_terms),
     CONTRACT_TEST(unchanged_over_many_changes),
     CONTRACT_TEST(all_or_nothing),
     CONTRACT_TEST(what_changes_nothing_makes_no_revision),
