@@ -40,4 +40,31 @@ static inline yyjson_mut_val *make(struct type *t, const char *ns, const char *n
     return fixture_do(&f, &a, VERB_CREATE, t, ns, NULL, body, NULL);
 }
 
+/* One of widgets in the namespace ns. */
+static inline yyjson_mut_val *widget(enum verb verb, const char *name, const char *body, int *code)
+{
+    return fixture_do(&f, &a, verb, widgets, "ns", name, body, code);
+}
+
+static inline yyjson_mut_val *make_widget(const char *name, const char *spec)
+{
+    char body[512];
+    snprintf(body, sizeof(body),
+             "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'%s'},'spec':%s}",
+             name, spec);
+    return widget(VERB_CREATE, NULL, body, NULL);
+}
+
+/* Checks a Status; message may be NULL. */
+static inline void expect_status(yyjson_mut_val *status, int64_t code, const char *reason,
+                                 const char *message)
+{
+    assert_str(json_get_str(status, "kind"), "Status");
+    assert_int_equal(json_get_int(status, "code", 0), code);
+    assert_str(json_get_str(status, "reason"), reason);
+    if (message) {
+        assert_str(json_get_str(status, "message"), message);
+    }
+}
+
 #endif

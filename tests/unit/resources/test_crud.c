@@ -1,33 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operations on single objects: create, get, update, patch, delete and what finalizers,
- * subresources and races make of them. */
+ * subresources make of them. */
 #include "tests/unit/resources/engine_world.h"
-
-#include <pthread.h>
-
-static yyjson_mut_val *widget(enum verb verb, const char *name, const char *body, int *code)
-{
-    return fixture_do(&f, &a, verb, widgets, "ns", name, body, code);
-}
-
-static yyjson_mut_val *make_widget(const char *name, const char *spec)
-{
-    char body[512];
-    snprintf(body, sizeof(body),
-             "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'%s'},'spec':%s}",
-             name, spec);
-    return widget(VERB_CREATE, NULL, body, NULL);
-}
-
-static void expect(yyjson_mut_val *status, int64_t code, const char *reason, const char *message)
-{
-    assert_str(json_get_str(status, "kind"), "Status");
-    assert_int_equal(json_get_int(status, "code", 0), code);
-    assert_str(json_get_str(status, "reason"), reason);
-    if (message) {
-        assert_str(json_get_str(status, "message"), message);
-    }
-}
 
 /* ---- create and get ---- */
 
@@ -44,8 +18,8 @@ static void test_create_get(void **state)
     yyjson_mut_val *got = widget(VERB_GET, "a", NULL, NULL);
     assert_true(json_equal(made, got));
     int code;
-    expect(widget(VERB_GET, "b", NULL, &code), 404, "NotFound",
-           "widgets.example.com \"b\" not found");
+    expect_status(widget(VERB_GET, "b", NULL, &code), 404, "NotFound",
+                  "widgets.example.com \"b\" not found");
 }
 
 static void test_create_exists(void **state)
@@ -56,7 +30,7 @@ static void test_create_exists(void **state)
     yyjson_mut_val *s =
         widget(VERB_CREATE, NULL,
                "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'a'}}", &code);
-    expect(s, 409, "AlreadyExists", "widgets.example.com \"a\" already exists");
+    expect_status(s, 409, "AlreadyExists", "widgets.example.com \"a\" already exists");
 }
 
 static void test_create_refusals(void **state)
@@ -101,8 +75,8 @@ static void test_create_refusals(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         int code;
-        expect(widget(VERB_CREATE, NULL, cases[i].body, &code), cases[i].code, cases[i].reason,
-               cases[i].message);
+        expect_status(widget(VERB_CREATE, NULL, cases[i].body, &code), cases[i].code,
+                      cases[i].reason, cases[i].message);
         assert_true(code < 0);
     }
     assert_int_equal(store_revision(f.store), empty);
@@ -117,14 +91,15 @@ static void test_create_builtin(void **state)
     assert_str(json_get_str(made, "kind"), "Note");
     assert_str(json_get_str(made, "apiVersion"), "v1");
     assert_null(json_path(made, "metadata", "generation", NULL));
-    expect(fixture_do(&f, &a, VERB_CREATE, notes, "ns", NULL,
-                      "{'kind':'Other','apiVersion':'v1','metadata':{'name':'b'}}", &code),
-           400, "BadRequest", NULL);
-    expect(fixture_do(&f, &a, VERB_CREATE, notes, "ns", NULL,
-                      "{'metadata':{'name':'b'},'data':{'k':5}}", &code),
-           400, "BadRequest",
-           "Note in version \"v1\" cannot be handled as a Note: json: cannot unmarshal number into "
-           "Go struct field Note.data of type string");
+    expect_status(fixture_do(&f, &a, VERB_CREATE, notes, "ns", NULL,
+                             "{'kind':'Other','apiVersion':'v1','metadata':{'name':'b'}}", &code),
+                  400, "BadRequest", NULL);
+    expect_status(
+        fixture_do(&f, &a, VERB_CREATE, notes, "ns", NULL,
+                   "{'metadata':{'name':'b'},'data':{'k':5}}", &code),
+        400, "BadRequest",
+        "Note in version \"v1\" cannot be handled as a Note: json: cannot unmarshal number into "
+        "Go struct field Note.data of type string");
 }
 
 static void test_generate_name(void **state)
@@ -239,13 +214,14 @@ static void test_update(void **state)
     yyjson_mut_val *made = make_widget("a", "{'size':1}");
     int code;
     char body[512];
-    expect(widget(VERB_UPDATE, "a",
-                  "{'apiVersion':'example.com/"
-                  "v1','kind':'Widget','metadata':{'name':'a'},'spec':{'size':2}}",
-                  &code),
-           422, "Invalid",
-           "widgets.example.com \"a\" is invalid: metadata.resourceVersion: Invalid value: 0: must "
-           "be specified for an update");
+    expect_status(
+        widget(VERB_UPDATE, "a",
+               "{'apiVersion':'example.com/"
+               "v1','kind':'Widget','metadata':{'name':'a'},'spec':{'size':2}}",
+               &code),
+        422, "Invalid",
+        "widgets.example.com \"a\" is invalid: metadata.resourceVersion: Invalid value: 0: must "
+        "be specified for an update");
     snprintf(
         body, sizeof(body),
         "{'apiVersion':'example.com/"
@@ -256,31 +232,34 @@ static void test_update(void **state)
     assert_int_equal(json_get_int(json_get(next, "metadata"), "generation", 0), 2);
     assert_true(json_equal(json_path(made, "metadata", "uid", NULL),
                            json_path(next, "metadata", "uid", NULL)));
-    expect(widget(VERB_UPDATE, "a", body, &code), 409, "Conflict",
-           "Operation cannot be fulfilled on widgets.example.com \"a\": the object has been "
-           "modified; please apply your changes to "
-           "the latest version and try again");
-    expect(widget(VERB_UPDATE, "b",
-                  "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'b'}}", &code),
-           404, "NotFound", NULL);
-    expect(widget(VERB_UPDATE, "a",
-                  "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'c'}}", &code),
-           400, "BadRequest", "the name of the object (c) does not match the name on the URL (a)");
-    expect(widget(VERB_UPDATE, "a", "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{}}",
-                  &code),
-           400, "BadRequest",
-           "the name of the object (a based on URL) was undeterminable: name must be provided");
-    expect(widget(VERB_UPDATE, "a",
-                  "{'apiVersion':'example.com/"
-                  "v1','kind':'Widget','metadata':{'name':'a','resourceVersion':'abc'}}",
-                  &code),
-           500, "", "strconv.ParseUint: parsing \"abc\": invalid syntax");
+    expect_status(widget(VERB_UPDATE, "a", body, &code), 409, "Conflict",
+                  "Operation cannot be fulfilled on widgets.example.com \"a\": the object has been "
+                  "modified; please apply your changes to "
+                  "the latest version and try again");
+    expect_status(widget(VERB_UPDATE, "b",
+                         "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'b'}}",
+                         &code),
+                  404, "NotFound", NULL);
+    expect_status(
+        widget(VERB_UPDATE, "a",
+               "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'c'}}", &code),
+        400, "BadRequest", "the name of the object (c) does not match the name on the URL (a)");
+    expect_status(
+        widget(VERB_UPDATE, "a", "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{}}",
+               &code),
+        400, "BadRequest",
+        "the name of the object (a based on URL) was undeterminable: name must be provided");
+    expect_status(widget(VERB_UPDATE, "a",
+                         "{'apiVersion':'example.com/"
+                         "v1','kind':'Widget','metadata':{'name':'a','resourceVersion':'abc'}}",
+                         &code),
+                  500, "", "strconv.ParseUint: parsing \"abc\": invalid syntax");
     snprintf(body, sizeof(body),
              "{'apiVersion':'example.com/"
              "v1','kind':'Widget','metadata':{'name':'a','resourceVersion':'%lld','uid':'x'}}",
              (long long)rv_of(next));
     yyjson_mut_val *s = widget(VERB_UPDATE, "a", body, &code);
-    expect(s, 409, "Conflict", NULL);
+    expect_status(s, 409, "Conflict", NULL);
     assert_non_null(strstr(
         json_get_str(s, "message").ptr,
         "StorageError: invalid object, Code: 4, Key: /registry/example.com/widgets/ns/a, "
@@ -359,7 +338,7 @@ static void test_status(void **state)
     op = fixture_op(&f, VERB_DELETE, widgets, "ns", "a");
     op->subresource = STR("status");
     int code;
-    expect(fixture_run(&f, op, &a, &code), 405, "MethodNotAllowed", NULL);
+    expect_status(fixture_run(&f, op, &a, &code), 405, "MethodNotAllowed", NULL);
 }
 
 /* ---- patch ---- */
@@ -373,50 +352,56 @@ static void test_patch(void **state)
     snprintf(body, sizeof(body), "{'metadata':{'resourceVersion':'%lld'},'spec':{'size':2}}",
              (long long)rv_of(made));
     assert_true(rv_of(widget(VERB_PATCH, "a", body, NULL)) > rv_of(made));
-    expect(widget(VERB_PATCH, "a", body, &code), 409, "Conflict", NULL);
-    expect(widget(VERB_PATCH, "a", "{'metadata':{'resourceVersion':null}}", &code), 422, "Invalid",
-           NULL);
-    expect(widget(VERB_PATCH, "a", "{'kind':'Gadget'}", &code), 422, "Invalid",
-           "Gadget.example.com \"a\" is invalid: kind: Invalid value: \"Gadget\": must be Widget");
-    expect(widget(VERB_PATCH, "a", "{'apiVersion':'example.com/v2'}", &code), 422, "Invalid",
-           "Widget.example.com \"a\" is invalid: apiVersion: Invalid value: \"example.com/v2\": "
-           "must be example.com/v1");
-    expect(widget(VERB_PATCH, "a", "{'metadata':{'namespace':'other'}}", &code), 400, "BadRequest",
-           "the namespace of the provided object does not match the namespace sent on the request");
-    expect(widget(VERB_PATCH, "a", "{'metadata':{'uid':'x'}}", &code), 422, "Invalid", NULL);
-    expect(widget(VERB_PATCH, "b", "{}", &code), 404, "NotFound", NULL);
+    expect_status(widget(VERB_PATCH, "a", body, &code), 409, "Conflict", NULL);
+    expect_status(widget(VERB_PATCH, "a", "{'metadata':{'resourceVersion':null}}", &code), 422,
+                  "Invalid", NULL);
+    expect_status(
+        widget(VERB_PATCH, "a", "{'kind':'Gadget'}", &code), 422, "Invalid",
+        "Gadget.example.com \"a\" is invalid: kind: Invalid value: \"Gadget\": must be Widget");
+    expect_status(
+        widget(VERB_PATCH, "a", "{'apiVersion':'example.com/v2'}", &code), 422, "Invalid",
+        "Widget.example.com \"a\" is invalid: apiVersion: Invalid value: \"example.com/v2\": "
+        "must be example.com/v1");
+    expect_status(
+        widget(VERB_PATCH, "a", "{'metadata':{'namespace':'other'}}", &code), 400, "BadRequest",
+        "the namespace of the provided object does not match the namespace sent on the request");
+    expect_status(widget(VERB_PATCH, "a", "{'metadata':{'uid':'x'}}", &code), 422, "Invalid", NULL);
+    expect_status(widget(VERB_PATCH, "b", "{}", &code), 404, "NotFound", NULL);
     struct op *op = fixture_op(&f, VERB_PATCH, widgets, "ns", "a");
     fixture_body(op, "[{'op':'remove','path':'/metadata/name'}]");
     op->patch = PATCH_JSON;
-    expect(fixture_run(&f, op, &a, &code), 400, "BadRequest",
-           "the name of the object (a based on URL) was undeterminable: name must be provided");
+    expect_status(
+        fixture_run(&f, op, &a, &code), 400, "BadRequest",
+        "the name of the object (a based on URL) was undeterminable: name must be provided");
     op = fixture_op(&f, VERB_PATCH, widgets, "ns", "a");
     fixture_body(op, "[{'op':'remove','path':'/kind'}]");
     op->patch = PATCH_JSON;
     yyjson_mut_val *s = fixture_run(&f, op, &a, &code);
-    expect(s, 422, "Invalid", NULL);
+    expect_status(s, 422, "Invalid", NULL);
     assert_true(str_starts(json_get_str(s, "message"),
                            STR(" \"\" is invalid: patch: Invalid value: \"{\\\"apiVersion\\\":")));
     op = fixture_op(&f, VERB_PATCH, widgets, "ns", "a");
     fixture_body(op, "{'spec':{'zz':1}}");
     op->patch = PATCH_MERGE;
     op->validation = FIELD_VALIDATION_STRICT;
-    expect(fixture_run(&f, op, &a, &code), 422, "Invalid", NULL);
+    expect_status(fixture_run(&f, op, &a, &code), 422, "Invalid", NULL);
     op = fixture_op(&f, VERB_PATCH, widgets, "ns", "a");
     fixture_body(op, "{}");
     op->patch = PATCH_STRATEGIC;
-    expect(fixture_run(&f, op, &a, &code), 415, "UnsupportedMediaType", NULL);
+    expect_status(fixture_run(&f, op, &a, &code), 415, "UnsupportedMediaType", NULL);
     op = fixture_op(&f, VERB_PATCH, notes, "ns", "a");
     fixture_body(op, "{}");
     op->patch = PATCH_APPLY;
-    expect(fixture_run(&f, op, &a, &code), 400, "BadRequest", "invalid object type: /, Kind=");
+    expect_status(fixture_run(&f, op, &a, &code), 400, "BadRequest",
+                  "invalid object type: /, Kind=");
     op = fixture_op(&f, VERB_PATCH, widgets, "ns", "a");
     fixture_body(op, "{'status':{'ready':'many'}}");
     op->patch = PATCH_MERGE;
     op->subresource = STR("status");
-    expect(fixture_run(&f, op, &a, &code), 422, "Invalid",
-           "Widget.example.com \"a\" is invalid: status.ready: Invalid value: \"string\": ready in "
-           "body must be of type integer: \"string\"");
+    expect_status(
+        fixture_run(&f, op, &a, &code), 422, "Invalid",
+        "Widget.example.com \"a\" is invalid: status.ready: Invalid value: \"string\": ready in "
+        "body must be of type integer: \"string\"");
 }
 
 static void test_patch_other_version(void **state)
@@ -445,19 +430,19 @@ static void test_delete(void **state)
     struct op *op = fixture_op(&f, VERB_DELETE, widgets, "ns", "a");
     op->del.uid = STR("11111111-1111-1111-1111-111111111111");
     yyjson_mut_val *s = fixture_run(&f, op, &a, &code);
-    expect(s, 409, "Conflict", NULL);
+    expect_status(s, 409, "Conflict", NULL);
     assert_str(text_at(s, "details", "kind"), "Widget");
     op = fixture_op(&f, VERB_DELETE, widgets, "ns", "a");
     op->del.resource_version = STR("99");
-    expect(fixture_run(&f, op, &a, &code), 409, "Conflict", NULL);
+    expect_status(fixture_run(&f, op, &a, &code), 409, "Conflict", NULL);
     op = fixture_op(&f, VERB_DELETE, widgets, "ns", "a");
     op->dry_run = true;
     assert_str(json_get_str(fixture_run(&f, op, &a, NULL), "status"), "Success");
     s = widget(VERB_DELETE, "a", NULL, NULL);
     assert_str(json_get_str(s, "status"), "Success");
     assert_true(str_eq(text_at(s, "details", "uid"), text_at(made, "metadata", "uid")));
-    expect(widget(VERB_GET, "a", NULL, &code), 404, "NotFound", NULL);
-    expect(widget(VERB_DELETE, "a", NULL, &code), 404, "NotFound", NULL);
+    expect_status(widget(VERB_GET, "a", NULL, &code), 404, "NotFound", NULL);
+    expect_status(widget(VERB_DELETE, "a", NULL, &code), 404, "NotFound", NULL);
 }
 
 static void test_finalizers(void **state)
@@ -477,7 +462,7 @@ static void test_finalizers(void **state)
     o = widget(VERB_DELETE, "a", NULL, NULL);
     assert_int_equal(rv_of(o), rev);
     int code;
-    expect(
+    expect_status(
         widget(VERB_PATCH, "a", "{'metadata':{'finalizers':['x.io/f','y.io/g','z.io/h']}}", &code),
         422, "Invalid", NULL);
     o = widget(VERB_PATCH, "a",
@@ -489,7 +474,7 @@ static void test_finalizers(void **state)
     o = widget(VERB_PATCH, "a", "{'metadata':{'finalizers':null}}", NULL);
     assert_int_equal(rv_of(o), rev);
     assert_null(json_path(o, "metadata", "finalizers", NULL));
-    expect(widget(VERB_GET, "a", NULL, &code), 404, "NotFound", NULL);
+    expect_status(widget(VERB_GET, "a", NULL, &code), 404, "NotFound", NULL);
     assert_true(store_revision(f.store) > rev);
 }
 
@@ -511,7 +496,7 @@ static void test_propagation(void **state)
     op->del.propagation = PROPAGATION_BACKGROUND;
     assert_str(json_get_str(fixture_run(&f, op, &a, NULL), "status"), "Success");
     int code;
-    expect(widget(VERB_GET, "a", NULL, &code), 404, "NotFound", NULL);
+    expect_status(widget(VERB_GET, "a", NULL, &code), 404, "NotFound", NULL);
 }
 
 static void test_create_while_deleting(void **state)
@@ -523,10 +508,10 @@ static void test_create_while_deleting(void **state)
            NULL);
     widget(VERB_DELETE, "a", NULL, NULL);
     int code;
-    expect(widget(VERB_CREATE, NULL,
-                  "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'a'}}", &code),
-           409, "AlreadyExists",
-           "object is being deleted: widgets.example.com \"a\" already exists");
+    expect_status(
+        widget(VERB_CREATE, NULL,
+               "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'a'}}", &code),
+        409, "AlreadyExists", "object is being deleted: widgets.example.com \"a\" already exists");
 }
 
 /* ---- dry run ---- */
@@ -547,7 +532,7 @@ static void test_dry_run(void **state)
     op = fixture_op(&f, VERB_CREATE, widgets, "ns", NULL);
     fixture_body(op, "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'a'}}");
     op->dry_run = true;
-    expect(fixture_run(&f, op, &a, &code), 409, "AlreadyExists", NULL);
+    expect_status(fixture_run(&f, op, &a, &code), 409, "AlreadyExists", NULL);
     op = fixture_op(&f, VERB_PATCH, widgets, "ns", "a");
     fixture_body(op, "{'spec':{'size':9}}");
     op->patch = PATCH_MERGE;
@@ -579,10 +564,11 @@ static void test_scale(void **state)
     fixture_do(&f, &a, VERB_CREATE, gadgets, NULL, NULL,
                "{'apiVersion':'example.com/v1','kind':'Gadget','metadata':{'name':'a'}}", NULL);
     yyjson_mut_val *s = scale(VERB_GET, NULL, PATCH_NONE, &code);
-    expect(s, 500, "InternalError",
-           "Internal error occurred: the spec replicas field \".spec.replicas\" does not exist");
-    expect(scale(VERB_PATCH, "{}", PATCH_MERGE, &code), 400, "BadRequest",
-           "the spec replicas field \".spec.replicas\" cannot be empty");
+    expect_status(
+        s, 500, "InternalError",
+        "Internal error occurred: the spec replicas field \".spec.replicas\" does not exist");
+    expect_status(scale(VERB_PATCH, "{}", PATCH_MERGE, &code), 400, "BadRequest",
+                  "the spec replicas field \".spec.replicas\" cannot be empty");
     yyjson_mut_val *o = scale(VERB_UPDATE,
                               "{'apiVersion':'autoscaling/"
                               "v1','kind':'Scale','metadata':{'name':'a'},'spec':{'replicas':5}}",
@@ -594,20 +580,21 @@ static void test_scale(void **state)
     assert_int_equal(rv_of(g), rv_of(o));
     assert_int_equal(json_get_int(json_get(g, "spec"), "replicas", 0), 5);
     assert_int_equal(json_get_int(json_get(g, "metadata"), "generation", 0), 2);
-    expect(scale(VERB_UPDATE,
-                 "{'apiVersion':'autoscaling/"
-                 "v1','kind':'Scale','metadata':{'name':'a','resourceVersion':'1'},'spec':{'"
-                 "replicas':6}}",
-                 PATCH_NONE, &code),
-           409, "Conflict", NULL);
+    expect_status(scale(VERB_UPDATE,
+                        "{'apiVersion':'autoscaling/"
+                        "v1','kind':'Scale','metadata':{'name':'a','resourceVersion':'1'},'spec':{'"
+                        "replicas':6}}",
+                        PATCH_NONE, &code),
+                  409, "Conflict", NULL);
     o = scale(VERB_PATCH, "[{'op':'replace','path':'/spec/replicas','value':7}]", PATCH_JSON, NULL);
     assert_int_equal(json_get_int(json_get(o, "spec"), "replicas", 0), 7);
-    expect(scale(VERB_PATCH, "{'spec':{'replicas':-1}}", PATCH_MERGE, &code), 422, "Invalid", NULL);
-    expect(scale(VERB_PATCH, "{'spec':{'replicas':'many'}}", PATCH_MERGE, &code), 422, "Invalid",
-           NULL);
-    expect(scale(VERB_UPDATE, "{'apiVersion':'v1','kind':'Other','metadata':{'name':'a'}}",
-                 PATCH_NONE, &code),
-           400, "BadRequest", NULL);
+    expect_status(scale(VERB_PATCH, "{'spec':{'replicas':-1}}", PATCH_MERGE, &code), 422, "Invalid",
+                  NULL);
+    expect_status(scale(VERB_PATCH, "{'spec':{'replicas':'many'}}", PATCH_MERGE, &code), 422,
+                  "Invalid", NULL);
+    expect_status(scale(VERB_UPDATE, "{'apiVersion':'v1','kind':'Other','metadata':{'name':'a'}}",
+                        PATCH_NONE, &code),
+                  400, "BadRequest", NULL);
 }
 
 /* ---- collections ---- */
@@ -651,8 +638,8 @@ static void test_terminating_type(void **state)
     registry_put(f.registry, t);
     const char *body = "{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':'b'}}";
     int code;
-    expect(fixture_do(&f, &a, VERB_CREATE, t, "ns", NULL, body, &code), 404, "NotFound",
-           NULL); /* its definition is not there */
+    expect_status(fixture_do(&f, &a, VERB_CREATE, t, "ns", NULL, body, &code), 404, "NotFound",
+                  NULL); /* its definition is not there */
     struct blob *value = blob_create(STR("{}"));
     struct store_op put = {.kind = STORE_OP_PUT, .key = t->definition_key, .value = value};
     assert_int_equal(
@@ -663,376 +650,13 @@ static void test_terminating_type(void **state)
     dying->definition_key = t->definition_key;
     dying->terminating = true;
     registry_put(f.registry, dying);
-    expect(fixture_do(&f, &a, VERB_CREATE, t, "ns", NULL, body, &code), 403, "Forbidden",
-           "widgets.example.com \"b\" is forbidden: create not allowed while custom resource "
-           "definition is terminating");
+    expect_status(
+        fixture_do(&f, &a, VERB_CREATE, t, "ns", NULL, body, &code), 403, "Forbidden",
+        "widgets.example.com \"b\" is forbidden: create not allowed while custom resource "
+        "definition is terminating");
     blob_unref(value);
     type_unref(t);
     type_unref(dying);
-}
-
-/* ---- hooks ---- */
-
-struct hooks {
-    int prepared, also, committed, mutated, validated;
-};
-
-static int hook_prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
-                        yyjson_mut_val *old, struct err *err)
-{
-    (void)w;
-    (void)old;
-    (void)err;
-    ((struct hooks *)self)->prepared++;
-    json_set_str(d, json_ensure_obj(d, obj, "data"), "prepared", STR("yes"));
-    return 0;
-}
-
-static void hook_validate(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old,
-                          struct causes *c)
-{
-    (void)self;
-    (void)w;
-    (void)old;
-    if (json_get(json_get(obj, "data"), "bad")) {
-        causes_add(c, CAUSE_FORBIDDEN, PATH_FIELD(NULL, STR("data")), NULL, "bad is not allowed");
-    }
-}
-
-/* Every note has a twin, and none may be made while the one called "lock" is there. */
-static int hook_also(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old,
-                     struct err *err)
-{
-    (void)old;
-    ((struct hooks *)self)->also++;
-    const struct op *op = write_op(w);
-    yyjson_mut_val *twin = NULL, *lock = NULL;
-    struct str name = str_from(arena_printf(write_arena(w), "%.*s-twin",
-                                            STR_FMT(op->name.len ? op->name : metadata_name(obj))));
-    int rc = write_read(w, op->type, op->scope, name, &twin, err);
-    rc = rc ? rc : write_read(w, op->type, op->scope, STR("lock"), &lock, err);
-    if (!rc && lock && obj) {
-        return status_forbidden(err, op->type, op->name, "locked");
-    }
-    if (!rc) {
-        write_also(w, op->type, op->scope, name, obj);
-    }
-    return rc;
-}
-
-static void hook_committed(void *self, const yyjson_mut_val *obj, const yyjson_mut_val *old,
-                           int64_t rev)
-{
-    (void)obj;
-    (void)old;
-    assert_true(rev > 0);
-    ((struct hooks *)self)->committed++;
-}
-
-static int hook_mutate(void *self, struct admission_request *r, struct err *err)
-{
-    (void)err;
-    ((struct hooks *)self)->mutated++;
-    assert_non_null(r->obj);
-    json_set_str(r->doc, json_ensure_obj(r->doc, metadata_of(r->obj), "labels"), "admitted",
-                 r->operation);
-    return 0;
-}
-
-static int hook_refuse(void *self, struct admission_request *r, struct err *err)
-{
-    ((struct hooks *)self)->validated++;
-    const yyjson_mut_val *o = r->obj ? r->obj : r->old;
-    return json_get(json_get(o, "data"), "refuse") && !r->old
-               ? status_forbidden(err, r->op->type, metadata_name(o), "refused")
-               : 0;
-}
-
-static void test_hooks(void **state)
-{
-    (void)state;
-    static const struct type_strategy strategy = {.prepare = hook_prepare,
-                                                  .validate = hook_validate,
-                                                  .also = hook_also,
-                                                  .committed = hook_committed};
-    struct hooks h = {0};
-    struct type_extras extras = {.strategy = &strategy, .self = &h};
-    struct type *t = fixture_add_type(&f, NOTE_CRD, &extras);
-    engine_add_admission(
-        f.engine,
-        &(struct admission_plugin){.name = "v", .order = 9, .validate = hook_refuse, .self = &h});
-    engine_add_admission(f.engine, &(struct admission_plugin){
-                                       .name = "m", .order = 1, .mutate = hook_mutate, .self = &h});
-    yyjson_mut_val *o =
-        fixture_do(&f, &a, VERB_CREATE, t, "ns", NULL, "{'metadata':{'name':'a'}}", NULL);
-    assert_str(text_at(o, "data", "prepared"), "yes");
-    assert_str(json_str(json_path(o, "metadata", "labels", "admitted", NULL)), "CREATE");
-    int code;
-    assert_str(
-        text_at(fixture_do(&f, &a, VERB_GET, t, "ns", "a-twin", NULL, NULL), "data", "prepared"),
-        "yes");
-    expect(fixture_do(&f, &a, VERB_CREATE, t, "ns", NULL,
-                      "{'metadata':{'name':'b'},'data':{'bad':'1'}}", &code),
-           422, "Invalid", "Note \"b\" is invalid: data: Forbidden: bad is not allowed");
-    expect(fixture_do(&f, &a, VERB_CREATE, t, "ns", NULL,
-                      "{'metadata':{'name':'b'},'data':{'refuse':'1'}}", &code),
-           403, "Forbidden", "notes \"b\" is forbidden: refused");
-    assert_int_equal(h.committed, 1);
-    fixture_do(&f, &a, VERB_DELETE, t, "ns", "a", NULL, NULL);
-    expect(fixture_do(&f, &a, VERB_GET, t, "ns", "a-twin", NULL, &code), 404, "NotFound", NULL);
-    assert_int_equal(h.committed, 2);
-    assert_true(h.mutated >= 3 && h.validated >= 3 && h.prepared >= 2 && h.also == 2);
-    fixture_do(&f, &a, VERB_CREATE, t, "ns", NULL, "{'metadata':{'name':'lock'}}", NULL);
-    expect(fixture_do(&f, &a, VERB_CREATE, t, "ns", NULL, "{'metadata':{'name':'c'}}", &code), 403,
-           "Forbidden", NULL);
-}
-
-static int virtual_create(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj,
-                          yyjson_mut_val **ret, struct err *err)
-{
-    (void)self;
-    (void)op;
-    (void)err;
-    json_set_str(d, json_ensure_obj(d, obj, "data"), "answer", STR("42"));
-    *ret = obj;
-    return 0;
-}
-
-static void test_virtual(void **state)
-{
-    (void)state;
-    static const struct type_strategy strategy = {.create = virtual_create};
-    struct type_extras extras = {.strategy = &strategy};
-    struct type *t = fixture_make_type(NOTE_CRD, &extras);
-    t->virtual_ = true;
-    struct op *op = fixture_op(&f, VERB_CREATE, t, NULL, NULL);
-    fixture_body(op, "{'data':{'q':'?'}}");
-    assert_true(engine_prefers_pool(op, 10));
-    yyjson_mut_val *o = fixture_run(&f, op, &a, NULL);
-    assert_str(text_at(o, "data", "answer"), "42");
-    assert_int_equal(store_revision(f.store), empty);
-    type_unref(t);
-}
-
-static void test_ensure(void **state)
-{
-    (void)state;
-    yyjson_mut_doc *d = json_doc(&a);
-    yyjson_mut_val *o = yyjson_mut_obj(d);
-    json_set_str(d, json_ensure_obj(d, o, "metadata"), "name", STR("x"));
-    assert_int_equal(engine_ensure(f.engine, notes, (struct scope){.ns = STR("ns")}, o, NULL), 0);
-    int64_t rev = store_revision(f.store);
-    assert_int_equal(engine_ensure(f.engine, notes, (struct scope){.ns = STR("ns")}, o, NULL), 0);
-    assert_int_equal(store_revision(f.store), rev);
-}
-
-static void test_object_too_large(void **state)
-{
-    (void)state;
-    struct op *op = fixture_op(&f, VERB_CREATE, notes, "ns", NULL);
-    op->body = json_doc(&op->arena);
-    yyjson_mut_val *o = yyjson_mut_obj(op->body);
-    yyjson_mut_doc_set_root(op->body, o);
-    json_set_str(op->body, json_ensure_obj(op->body, o, "metadata"), "name", STR("x"));
-    char *big = alloc_bytes(4u << 20);
-    memset(big, 'x', 4u << 20);
-    json_set_str(op->body, json_ensure_obj(op->body, o, "data"), "k", str_make(big, 4u << 20));
-    free(big);
-    assert_int_equal(engine_run(f.engine, op), ERR_TOO_LARGE);
-    op_unref(op);
-}
-
-/* ---- races ---- */
-
-enum { THREADS = 8, ROUNDS = 50 };
-
-/* Reads, adds one and replaces, again after each conflict. */
-static void *increment_by_update(void *arg)
-{
-    (void)arg;
-    for (int i = 0; i < ROUNDS; i++) {
-        struct arena mine;
-        arena_init(&mine, 0);
-        int code;
-        do {
-            yyjson_mut_val *o = fixture_do(&f, &mine, VERB_GET, widgets, "ns", "a", NULL, NULL);
-            char body[256];
-            snprintf(body, sizeof(body),
-                     "{'apiVersion':'example.com/"
-                     "v1','kind':'Widget','metadata':{'name':'a','resourceVersion':'%lld'},'spec':{"
-                     "'size':%lld}}",
-                     (long long)rv_of(o),
-                     (long long)json_get_int(json_get(o, "spec"), "size", 0) + 1);
-            fixture_do(&f, &mine, VERB_UPDATE, widgets, "ns", "a", body, &code);
-            assert_true(code == 0 || code == ERR_CONFLICT);
-        } while (code);
-        arena_finish(&mine);
-    }
-    return NULL;
-}
-
-/* Adds to the end of the note by patches that touch only a label of this thread's own: none may be
- * lost. */
-static void *patch_label(void *arg)
-{
-    long n = (long)(intptr_t)arg;
-    for (int i = 0; i < ROUNDS; i++) {
-        struct arena mine;
-        arena_init(&mine, 0);
-        char body[128];
-        snprintf(body, sizeof(body), "{'metadata':{'labels':{'l%ld-%d':'x'}}}", n, i);
-        fixture_do(&f, &mine, VERB_PATCH, widgets, "ns", "a", body, NULL);
-        arena_finish(&mine);
-    }
-    return NULL;
-}
-
-static void run_threads(void *(*fn)(void *))
-{
-    pthread_t t[THREADS];
-    for (long i = 0; i < THREADS; i++) {
-        assert_int_equal(pthread_create(&t[i], NULL, fn, (void *)(intptr_t)i), 0);
-    }
-    for (int i = 0; i < THREADS; i++) {
-        pthread_join(t[i], NULL);
-    }
-}
-
-static void test_race_update(void **state)
-{
-    (void)state;
-    make_widget("a", "{'size':0}");
-    run_threads(increment_by_update);
-    yyjson_mut_val *o = widget(VERB_GET, "a", NULL, NULL);
-    assert_int_equal(json_get_int(json_get(o, "spec"), "size", 0), THREADS * ROUNDS);
-    assert_int_equal(json_get_int(json_get(o, "metadata"), "generation", 0), THREADS * ROUNDS + 1);
-}
-
-static void test_race_patch(void **state)
-{
-    (void)state;
-    make_widget("a", "{'size':0}");
-    run_threads(patch_label);
-    yyjson_mut_val *o = widget(VERB_GET, "a", NULL, NULL);
-    assert_int_equal(yyjson_mut_obj_size(json_path(o, "metadata", "labels", NULL)),
-                     THREADS * ROUNDS);
-}
-
-struct flood {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    int left, failed;
-};
-
-static void flood_done(struct op *op, void *arg)
-{
-    struct flood *fl = arg;
-    pthread_mutex_lock(&fl->lock);
-    fl->left--;
-    fl->failed += op->code != 0;
-    pthread_cond_signal(&fl->cond);
-    pthread_mutex_unlock(&fl->lock);
-    op_unref(op);
-}
-
-/* Many patches of one object in flight at once, none with a thread of its own. */
-static void test_race_async(void **state)
-{
-    (void)state;
-    make_widget("a", "{'size':0}");
-    struct flood fl = {
-        .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .left = 300};
-    for (int i = 0; i < 300; i++) {
-        struct op *op = fixture_op(&f, VERB_PATCH, widgets, "ns", "a");
-        char body[128];
-        snprintf(body, sizeof(body), "{'metadata':{'labels':{'l%d':'x'}}}", i);
-        fixture_body(op, body);
-        op->patch = PATCH_MERGE;
-        op->done = flood_done;
-        op->done_arg = &fl;
-        if (i % 2) {
-            engine_start(f.engine, op);
-        } else {
-            engine_start_on_pool(f.engine, op);
-        }
-    }
-    pthread_mutex_lock(&fl.lock);
-    while (fl.left) {
-        pthread_cond_wait(&fl.cond, &fl.lock);
-    }
-    pthread_mutex_unlock(&fl.lock);
-    assert_int_equal(fl.failed, 0);
-    yyjson_mut_val *o = widget(VERB_GET, "a", NULL, NULL);
-    assert_int_equal(yyjson_mut_obj_size(json_path(o, "metadata", "labels", NULL)), 300);
-}
-
-static void count_landed(struct op *op, void *arg)
-{
-    atomic_fetch_add((_Atomic int *)arg, 1);
-    op_unref(op);
-}
-
-/* An engine is not destroyed under its operations: all of them end first. */
-static void test_destroy_drains(void **state)
-{
-    (void)state;
-    _Atomic int landed = 0;
-    for (int i = 0; i < 200; i++) {
-        char body[128];
-        snprintf(body, sizeof(body), "{'metadata':{'name':'n%d'}}", i % 50);
-        struct op *op = fixture_op(&f, VERB_CREATE, notes, "ns", NULL);
-        fixture_body(op, body);
-        op->done = count_landed;
-        op->done_arg = &landed;
-        if (i % 2) {
-            engine_start_on_pool(f.engine, op);
-        } else {
-            engine_start(f.engine, op);
-        }
-    }
-    struct op *op = fixture_op(&f, VERB_DELETECOLLECTION, notes, "ns", NULL);
-    op->done = count_landed;
-    op->done_arg = &landed;
-    engine_start_on_pool(f.engine, op);
-    engine_destroy(f.engine);
-    f.engine = NULL;
-    assert_int_equal(atomic_load(&landed), 201);
-}
-
-/* Of many creates of one name one wins. */
-static void *create_same(void *arg)
-{
-    struct flood *fl = arg;
-    struct arena mine;
-    arena_init(&mine, 0);
-    for (int i = 0; i < ROUNDS; i++) {
-        char body[128];
-        snprintf(body, sizeof(body), "{'metadata':{'name':'n%d'}}", i);
-        int code;
-        fixture_do(&f, &mine, VERB_CREATE, notes, "ns", NULL, body, &code);
-        assert_true(code == 0 || code == ERR_EXISTS);
-        if (!code) {
-            pthread_mutex_lock(&fl->lock);
-            fl->left++;
-            pthread_mutex_unlock(&fl->lock);
-        }
-    }
-    arena_finish(&mine);
-    return NULL;
-}
-
-static void test_race_create(void **state)
-{
-    (void)state;
-    struct flood fl = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    pthread_t t[THREADS];
-    for (int i = 0; i < THREADS; i++) {
-        pthread_create(&t[i], NULL, create_same, &fl);
-    }
-    for (int i = 0; i < THREADS; i++) {
-        pthread_join(t[i], NULL);
-    }
-    assert_int_equal(fl.left, ROUNDS);
 }
 
 int main(void)
@@ -1062,15 +686,6 @@ int main(void)
         TEST(test_scale),
         TEST(test_delete_collection),
         TEST(test_terminating_type),
-        TEST(test_hooks),
-        TEST(test_virtual),
-        TEST(test_ensure),
-        TEST(test_object_too_large),
-        TEST(test_race_update),
-        TEST(test_race_patch),
-        TEST(test_race_async),
-        TEST(test_race_create),
-        TEST(test_destroy_drains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

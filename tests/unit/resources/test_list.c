@@ -252,16 +252,6 @@ static void test_selectors(void **state)
     }
 }
 
-static void expect(yyjson_mut_val *s, int64_t code, const char *reason, const char *message)
-{
-    assert_str(json_get_str(s, "kind"), "Status");
-    assert_int_equal(json_get_int(s, "code", 0), code);
-    assert_str(json_get_str(s, "reason"), reason);
-    if (message) {
-        assert_str(json_get_str(s, "message"), message);
-    }
-}
-
 static void test_versions(void **state)
 {
     (void)state;
@@ -352,7 +342,7 @@ static void test_bad_tokens(void **state)
         struct op *op = list_op(notes, "ns");
         op->list.continue_token =
             cases[i].token ? str_from(cases[i].token) : arena_str(&op->arena, buf_str(&b));
-        expect(read_all(op), 400, "BadRequest", cases[i].message);
+        expect_status(read_all(op), 400, "BadRequest", cases[i].message);
         buf_finish(&b);
     }
     struct op *op = list_op(notes, "ns");
@@ -360,17 +350,18 @@ static void test_bad_tokens(void **state)
     crypto_base64url(&good, STR("{\"v\":\"meta.k8s.io/v1\",\"rv\":1,\"start\":\"a\"}"));
     op->list.continue_token = arena_str(&op->arena, buf_str(&good));
     op->list.resource_version = STR("5");
-    expect(read_all(op), 400, "BadRequest",
-           "specifying resource version is not allowed when using continue");
+    expect_status(read_all(op), 400, "BadRequest",
+                  "specifying resource version is not allowed when using continue");
     op = list_op(notes, "ns");
     op->list.continue_token = STR("abc");
     op->list.match = RV_MATCH_EXACT;
-    expect(read_all(op), 422, "Invalid",
-           "ListOptions.meta.k8s.io \"\" is invalid: [resourceVersionMatch: Forbidden: "
-           "resourceVersionMatch is forbidden unless "
-           "resourceVersion is provided, resourceVersionMatch: Forbidden: resourceVersionMatch is "
-           "forbidden when continue is "
-           "provided]");
+    expect_status(
+        read_all(op), 422, "Invalid",
+        "ListOptions.meta.k8s.io \"\" is invalid: [resourceVersionMatch: Forbidden: "
+        "resourceVersionMatch is forbidden unless "
+        "resourceVersion is provided, resourceVersionMatch: Forbidden: resourceVersionMatch is "
+        "forbidden when continue is "
+        "provided]");
 }
 
 /* The token for the rest at any revision: the remainder as it is now, in pages that agree with each
@@ -409,18 +400,20 @@ static void test_expired(void **state)
     op = list_op(notes, "ns");
     op->list.continue_token = arena_str(&op->arena, token);
     yyjson_mut_val *refusal = read_all(op);
-    expect(refusal, 410, "Expired",
-           "The provided continue parameter is too old to display a consistent list result. You "
-           "can start a new list without the continue parameter, or use the continue token in "
-           "this response to retrieve the remainder of the results. Continuing with the provided "
-           "token results in an inconsistent list - objects that were created, modified, or "
-           "deleted between the time the first chunk was returned and now may show up in the "
-           "list.");
+    expect_status(
+        refusal, 410, "Expired",
+        "The provided continue parameter is too old to display a consistent list result. You "
+        "can start a new list without the continue parameter, or use the continue token in "
+        "this response to retrieve the remainder of the results. Continuing with the provided "
+        "token results in an inconsistent list - objects that were created, modified, or "
+        "deleted between the time the first chunk was returned and now may show up in the "
+        "list.");
     check_inconsistent(text_at(refusal, "metadata", "continue"));
     op = list_op(notes, "ns");
     op->list.resource_version = STR("2");
     op->list.match = RV_MATCH_EXACT;
-    expect(read_all(op), 410, "Expired", "The resourceVersion for the provided list is too old.");
+    expect_status(read_all(op), 410, "Expired",
+                  "The resourceVersion for the provided list is too old.");
 }
 
 /* A list in many pieces stays at its revision whatever happens meanwhile, compaction included. */
