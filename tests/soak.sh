@@ -135,8 +135,8 @@ step_watchers() {
 }
 step_etcd() {
     command -v etcd >/dev/null || { skip etcd "etcd is not installed"; return; }
-    make_ coracle contract_test_store contract_test_threads contract_test_etcd || return
-    CORACLE_CONTRACT_ENGINE=etcd step etcd "$few" 600 2 bash -ec '"$0/contract_test_store"; "$0/contract_test_threads"' "$build"
+    make_ coracle contract_test_store contract_test_keeping contract_test_threads contract_test_etcd || return
+    CORACLE_CONTRACT_ENGINE=etcd step etcd "$few" 600 2 bash -ec '"$0/contract_test_store"; "$0/contract_test_keeping"; "$0/contract_test_threads"' "$build"
     CORACLE_ETCD_ROUNDS=$rounds step etcd-killed 1 1800 "$rounds" "$build/contract_test_etcd"
     step etcd-tour 1 1800 1 python3 tests/run.py etcd_clients
 }
