@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "cli/new.h"
 #include "services/apiservices/apiservices.h"
 #include "services/authority/authority.h"
 #include "services/conversion/conversion.h"
@@ -22,6 +23,7 @@ static const char usage[] = "Usage: coracle COMMAND\n"
                             "  serve      run the server (coracle serve --help)\n"
                             "  services   print the graph of services (--dot: for Graphviz; --config FILE: with what\n"
                             "             it disables)\n"
+                            "  new        write a service's folder (coracle new service --help)\n"
                             "  version    print the version\n";
 
 static void write_out(struct str s)
@@ -198,6 +200,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(command, "services") == 0) {
         return print_services(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "new") == 0) {
+        return new_command(argc - 1, argv + 1);
     }
     if (strcmp(command, "version") == 0) {
         printf("coracle " CORACLE_VERSION "\n");
