@@ -14,6 +14,8 @@
 void name_dns1123_subdomain(struct str name, bool is_prefix, const struct path *at, struct causes *c);
 void name_dns1123_label(struct str name, bool is_prefix, const struct path *at, struct causes *c);
 void name_path_segment(struct str name, bool is_prefix, const struct path *at, struct causes *c);
+/* What Grafana allows: letters of either case, digits, '-', '_', ':' and '.', and none of the words that its paths use. */
+void name_grafana(struct str name, bool is_prefix, const struct path *at, struct causes *c);
 /* What is wrong with a name, in the reference's words (static texts). Start from {0}. */
 struct name_faults {
     const char *text[4];

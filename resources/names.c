@@ -263,3 +263,27 @@ void name_path_segment(struct str name, bool is_prefix, const struct path *at, s
     }
     name_faults_add(&f, name, at, c);
 }
+
+void name_grafana(struct str name, bool is_prefix, const struct path *at, struct causes *c)
+{
+    static const char *const reserved[] = {"search", "trash", "history", "query"};
+    struct name_faults f = {0};
+    size_t i = 0;
+    while (i < name.len && (is_alnum(name.ptr[i]) || memchr("-_:.", name.ptr[i], 4))) {
+        i++;
+    }
+    if (i < name.len) {
+        fault(&f, "must consist of alphanumeric characters, '-', '_', ':' or '.'");
+    } else if (!is_prefix && (str_is(name, ".") || str_is(name, ".."))) {
+        fault(&f, "may not be '.' or '..'");
+    }
+    if (name.len > SUBDOMAIN_MAX) {
+        fault(&f, "must be no more than 253 characters");
+    }
+    for (i = 0; i < sizeof(reserved) / sizeof(*reserved) && !is_prefix; i++) {
+        if (str_is_word(name, reserved[i])) {
+            fault(&f, "is reserved");
+        }
+    }
+    name_faults_add(&f, name, at, c);
+}
