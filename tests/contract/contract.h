@@ -22,10 +22,12 @@
 
 struct engine {
     const char *name;
-    int (*open)(const struct store_options *o, struct store **ret, struct err *err); /* NULL: etcd */
+    int (*open)(const struct store_options *o, struct store **ret,
+                struct err *err); /* NULL: etcd */
     bool durable;
-    /* Several transactions may be under way at once, in any order, unless options.batch_max is 1; what only this
-     * process knew (stamps, terms, authors, index definitions) goes when it is closed. */
+    /* Several transactions may be under way at once, in any order, unless options.batch_max is 1;
+     * what only this process knew (stamps, terms, authors, index definitions) goes when it is
+     * closed. */
     bool distributed;
 };
 
@@ -279,6 +281,17 @@ static inline void assert_range(struct store *s, const struct store_range *r, co
         assert_int_equal(store_count(s, r, &n, NULL), 0);
         assert_int_equal(n, w.n);
     }
+}
+
+/* What store_changes visits, as text. */
+static inline void check_changes(struct store *s, const char *prefix, int64_t from, size_t limit,
+                                 size_t stop_at, int stop_code, const char *want, int64_t want_to)
+{
+    struct seen w = {.stop_at = stop_at, .stop_code = stop_code};
+    int64_t to = -1;
+    assert_int_equal(store_changes(s, str_from(prefix), from, limit, see_event, &w, &to, NULL), 0);
+    assert_string_equal(w.text, want);
+    assert_int_equal(to, want_to);
 }
 
 #endif

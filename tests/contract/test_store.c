@@ -411,16 +411,6 @@ static void too_many_operations(void **state)
 
 /* ---- changes ---- */
 
-static void check_changes(struct store *s, const char *prefix, int64_t from, size_t limit,
-                          size_t stop_at, int stop_code, const char *want, int64_t want_to)
-{
-    struct seen w = {.stop_at = stop_at, .stop_code = stop_code};
-    int64_t to = -1;
-    assert_int_equal(store_changes(s, str_from(prefix), from, limit, see_event, &w, &to, NULL), 0);
-    assert_string_equal(w.text, want);
-    assert_int_equal(to, want_to);
-}
-
 static void changes_in_order(void **state)
 {
     struct store *s = ((struct fixture *)*state)->s;
