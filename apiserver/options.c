@@ -224,6 +224,21 @@ static int read_selectors(struct call *c, struct op *op, struct str name, struct
     return read_fields(c, op, name, err);
 }
 
+/* Words are for lists: whoever watches or deletes by them would be told or would lose too much. */
+static int read_words(struct call *c, struct op *op, struct err *err)
+{
+    if (!call_has_param(c, "q")) {
+        return 0;
+    }
+    if (op->verb != VERB_LIST) {
+        return err_set(err, ERR_BAD_REQUEST, "q: is for lists, not for %s",
+                       op->verb == VERB_WATCH ? "watches" : "deleting collections");
+    }
+    struct str words = call_param(c, "q");
+    op->list.words = arena_str(&op->arena, words.ptr ? words : STR(""));
+    return 0;
+}
+
 static int read_shard(struct call *c, struct op *op, struct err *err)
 {
     struct str text = call_param(c, "shardSelector");
@@ -304,6 +319,7 @@ int options_list(struct call *c, struct op *op, bool watch, struct str name, str
     struct list_options *o = &op->list;
     struct str match = call_param(c, "resourceVersionMatch");
     int r = c->n_params || name.len ? read_selectors(c, op, name, err) : 0;
+    r = r < 0 || !c->n_params ? r : read_words(c, op, err);
     if (r < 0 || !c->n_params) {
         return r;
     }

@@ -10,6 +10,7 @@
 #include "apiserver/rest.h"
 #include "base/limits.h"
 #include "resources/convert.h"
+#include "resources/text.h"
 
 #define YAML "application/yaml"
 
@@ -242,8 +243,9 @@ static void step(struct call *c)
 static bool wants_pool(const struct op *op, const struct rest *r)
 {
     return r->whole || r->form.as != REPRESENT_OBJECT || r->form.encoding != ENCODING_JSON ||
-           op->list.labels || op->list.fields || op->version != type_storage(op->type) ||
-           convert_type_waits(op->type, op->version) || engine_reads_wait(op->engine);
+           op->list.labels || op->list.fields || op->list.narrowed ||
+           op->version != type_storage(op->type) || convert_type_waits(op->type, op->version) ||
+           engine_reads_wait(op->engine);
 }
 
 static void start(struct call *c, struct listing *l)
@@ -280,6 +282,48 @@ static void open_list(struct call *c)
     start(c, l);
 }
 
+/* Finding what words match may wait for the index. */
+struct narrowing {
+    struct pool_task task;
+    struct call *call;
+    struct err err;
+};
+
+static void open_narrowed(struct call *c)
+{
+    struct narrowing *n = ((struct rest *)c->priv)->of_verb;
+    if (n->err.code < 0) {
+        call_answer_err(c, &n->err);
+    } else {
+        open_list(c);
+    }
+}
+
+static void narrow_on_pool(struct pool_task *t)
+{
+    struct narrowing *n = (struct narrowing *)(void *)t;
+    text_narrow(n->call->op->engine, n->call->op, &n->err);
+    call_resume(n->call, open_narrowed);
+}
+
+static void find_list(struct call *c)
+{
+    struct narrowing *n = ARENA_NEW(&c->arena, struct narrowing);
+    if (!c->op->list.words.ptr) {
+        open_list(c);
+        return;
+    }
+    ((struct rest *)c->priv)->of_verb = n;
+    n->call = c;
+    n->task.run = narrow_on_pool;
+    if (!pool_submit(engine_pool(c->op->engine), &n->task, false)) {
+        err_set(&n->err, ERR_TOO_MANY,
+                "the server has too many requests waiting, please try again later");
+        n->err.retry_after = 1;
+        open_narrowed(c);
+    }
+}
+
 void rest_list(struct call *c)
 {
     struct rest *r = c->priv;
@@ -289,6 +333,6 @@ void rest_list(struct call *c)
     if (code < 0) {
         call_answer_err(c, &err);
     } else {
-        rest_when_synced(c, open_list);
+        rest_when_synced(c, find_list);
     }
 }

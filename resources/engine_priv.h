@@ -10,6 +10,7 @@
 #include "resources/engine.h"
 #include "resources/managed.h"
 #include "resources/status.h"
+#include "resources/text.h"
 #include "resources/write.h"
 
 enum { ENGINE_GATES = 64 };
@@ -54,6 +55,7 @@ struct engine {
     struct metric *writes, *refused, *retries; /* NULL without metrics */
     struct metric *pool_depth;
     struct object_counts *objects;
+    struct text_finder text; /* of nothing where nobody keeps an index */
 };
 
 /* Around what reads, on any thread: whether it waited for the disk is remembered for

@@ -123,7 +123,7 @@ static struct list *create(struct engine *e, struct op *op, const struct represe
     arena_init(&l->scratch, 0);
     list_narrow(op, &l->scope, &l->single);
     l->prefix = type_scope_prefix(op->type, l->scope, &op->arena);
-    l->selective = op->list.labels || op->list.fields || op->list.shard;
+    l->selective = op->list.labels || op->list.fields || op->list.shard || op->list.words.ptr;
     /* A list of whatever is there comes whole, as from the reference's cache. */
     l->limit = str_is(op->list.resource_version, "0") ? 0 : op->list.limit;
     l->waits = convert_type_waits(op->type, op->version);
@@ -134,6 +134,7 @@ int list_open(struct engine *e, struct op *op, const struct representation *r, s
               struct err *err)
 {
     int rc = list_check_options(&op->list, false, err);
+    rc = rc ? rc : text_narrow(e, op, err);
     if (rc) {
         return rc;
     }
@@ -393,6 +394,66 @@ static int read_range(struct list *l, struct err *err)
     return (l->exhausted && !l->more) || l->hold ? 0 : hold_revision(l, err);
 }
 
+/* The first of the keys with the words that is not before `from`. */
+static size_t first_key(const struct list_options *o, struct str from)
+{
+    size_t low = 0, high = o->n_keys;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (str_cmp(o->keys[mid], from) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+static int read_key(struct list *l, struct str key, int64_t *ret_now, struct err *err)
+{
+    AUTO(blob_unrefp) struct blob *blob = NULL;
+    struct store_entry entry;
+    int rc = store_get(l->e->store, key, l->rev, &blob, &entry, ret_now, err);
+    if (rc) {
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    }
+    entry.key = key;
+    entry.value = blob_str(blob);
+    return take_entry(l, &entry);
+}
+
+/* What the words match is read one by one: mostly a few of many. */
+static int read_keys(struct list *l, struct err *err)
+{
+    const struct list_options *o = &l->op->list;
+    AUTO(err_finish) struct err why = {0};
+    struct str single =
+        l->single.ptr ? type_key(l->op->type, l->scope, l->single, &l->op->arena) : STR_NULL;
+    int64_t now = store_revision(l->e->store);
+    int rc = 0;
+    size_t i = first_key(o, buf_str(&l->from));
+    l->from.len = 0;
+    for (; i < o->n_keys && !rc; i++) {
+        struct str key = o->keys[i];
+        if (!str_starts(key, l->prefix) || (single.ptr && !str_eq(key, single))) {
+            continue;
+        }
+        rc = read_key(l, key, &now, &why);
+        if (rc >= 0 && !l->rev) {
+            l->rev = now;
+            rc = rc ? rc : hold_revision(l, &why);
+        }
+    }
+    l->rev = l->rev ? l->rev : now;
+    l->exhausted = !l->from.len;
+    if (rc < 0) {
+        return l->err.code         ? err_move(err, &l->err)
+               : rc == ERR_EXPIRED ? expired(l, err)
+                                   : err_move(err, &why);
+    }
+    return l->exhausted || l->hold ? 0 : hold_revision(l, err);
+}
+
 /* What cannot be converted: the reference names every object. */
 static int unreadable(struct list *l, const struct stored *s, const struct str *keys, size_t n,
                       struct err *why, struct err *err)
@@ -478,7 +539,9 @@ static int read_piece(struct list *l, struct err *err)
         l->last_piece = &l->pieces;
     }
     uint64_t begun = engine_wait_begin();
-    int rc = l->single.ptr ? read_single(l, err) : read_range(l, err);
+    int rc = l->op->list.narrowed ? read_keys(l, err)
+             : l->single.ptr      ? read_single(l, err)
+                                  : read_range(l, err);
     engine_wait_end(l->e, begun);
     return rc || !l->waits ? rc : convert_aside(l, err);
 }

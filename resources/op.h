@@ -36,6 +36,10 @@ struct list_options {
     struct selector *labels; /* in the op's arena; NULL: all */
     struct field_selector *fields;
     struct shard_selector *shard; /* NULL: all */
+    struct str words; /* only what they match; STR_NULL: all */
+    bool narrowed;    /* ... which are these (resources/text.h), in order */
+    struct str *keys;
+    size_t n_keys;
     int64_t limit; /* 0: all */
     struct str continue_token;
     struct str resource_version; /* as given; "" or STR_NULL: not given */

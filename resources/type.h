@@ -19,6 +19,7 @@ struct protobuf; /* base/protobuf.h */
 struct op;       /* resources/op.h */
 struct write;    /* resources/write.h */
 struct converter; /* resources/convert.h */
+struct text_fields; /* resources/text.h */
 struct type;
 
 enum verb {
@@ -178,6 +179,7 @@ struct type {
     size_t n_queries;
     struct type_index *indexes;
     size_t n_indexes;
+    struct text_fields *text;  /* fields that are searched as text; NULL: none */
     struct str prefix;         /* of its keys: "/registry/example.com/widgets/" */
     /* The group, version and kind its bytes are stored in: its own storage version, or another type's (events.k8s.io). */
     struct str stored_api_version, stored_kind;

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "resources/jsonpath.h"
 #include "resources/protobuf_body.h"
+#include "resources/text.h"
 #include "schemas/openapi.h"
 
 #include <stdlib.h>
@@ -430,6 +431,15 @@ static int make_indexes(const struct builder *b)
     return 0;
 }
 
+/* A declaration that is no good was not accepted by this server: nothing is searched then. */
+static void make_text(const struct builder *b)
+{
+    struct str text = json_str(json_path(b->doc, "metadata", "annotations", TEXT_FIELDS, NULL));
+    if (text.ptr && !b->t->virtual_) {
+        text_fields_parse(&b->t->arena, text, &b->t->text, NULL);
+    }
+}
+
 static int make_protobuf(const struct builder *b)
 {
     const yyjson_mut_val *tables = json_get(b->extra, "protobuf");
@@ -472,6 +482,7 @@ static int build(const struct builder *b, const struct type_extras *extras)
     if (rc == 0) {
         make_prefix(b);
         make_stored_form(b);
+        make_text(b);
         rc = make_indexes(b);
         rc = rc ? rc : make_protobuf(b);
     }

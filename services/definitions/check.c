@@ -400,6 +400,7 @@ void definition_check(const yyjson_mut_val *obj, const yyjson_mut_val *old, stru
     definition_check_status(obj, c);
     check_stored_versions(obj, c);
     check_approval(obj, old, c);
+    check_text_fields(obj, c);
     if (json_get_bool(json_get(obj, "spec"), "preserveUnknownFields")) {
         causes_add(c, CAUSE_INVALID, PATH_FIELD(at, STR("preserveUnknownFields")), preserve,
                    "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "

@@ -29,7 +29,7 @@ struct definition {
     int64_t rev;  /* of the object that was last seen */
     int64_t born; /* revision at which the object came to be */
     int64_t generation;
-    uint64_t rules; /* hash of its conversion rules */
+    uint64_t rules; /* hash of its conversion rules and its text fields */
 };
 
 struct definitions {
@@ -102,6 +102,8 @@ void check_version(struct check *k, const yyjson_mut_val *version, const struct 
 /* The parts all versions share; at: spec. */
 void check_shared(struct check *k, const struct path *at);
 void check_conversion(const yyjson_mut_val *spec, const struct path *at, struct causes *c);
+/* check_text.c */
+void check_text_fields(const yyjson_mut_val *obj, struct causes *c);
 /* Adds one Invalid cause with all faults joined by commas, `before` in front. */
 void check_label_1035(struct str value, struct str shown, const char *before, const struct path *at,
                       struct causes *c);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "resources/represent.h"
+#include "resources/text.h"
 #include "services/definitions/definitions_priv.h"
 
 /* ---- compiling ---- */
@@ -121,11 +122,17 @@ static void note_stored(struct definitions *s, const struct definition *f,
     registry_snapshot_unref(types);
 }
 
-/* Rules stand in an annotation, which does not move the generation. */
+/* Rules and text fields stand in annotations, which do not move the generation. */
 static uint64_t rules_hash(const yyjson_mut_val *obj)
 {
-    struct str rules = json_str(json_path(obj, "metadata", "annotations", CONVERSION_RULES, NULL));
-    return rules.ptr ? crypto_hash64(rules) : 0;
+    static const char *const annotations[] = {CONVERSION_RULES, TEXT_FIELDS};
+    uint64_t hash = 0;
+    for (size_t i = 0; i < sizeof(annotations) / sizeof(*annotations); i++) {
+        struct str s = json_str(json_path(obj, "metadata", "annotations", annotations[i], NULL));
+        hash = crypto_hash64_more(hash, STR("\n"));
+        hash = s.ptr ? crypto_hash64_more(hash, s) : hash;
+    }
+    return hash;
 }
 
 /* Whether the type that is served would not be the one that the object makes. */
