@@ -81,6 +81,13 @@
 #define LIMIT_PROVISION_FAILURES 100               /* told of in the status of a source */
 #define LIMIT_PROVISION_MESSAGE_BYTES 1000         /* of one of these */
 #define LIMIT_PROVISION_DOCUMENTS 10000            /* in one file */
+/* ---- folders ---- */
+#define LIMIT_FOLDER_DEPTH 4                       /* folders above a folder, as Grafana's max_nested_folder_depth */
+#define LIMIT_FOLDER_UID 40                        /* characters */
+#define LIMIT_FOLDER_CHILDREN 1000                 /* in one answer of the subresource children */
+#define LIMIT_FOLDER_COUNT_MS (10 * 1000)          /* for counts?recursive=true */
+/* ---- what belongs to users and teams ---- */
+#define LIMIT_PERSONAL_TEAMS 25                    /* of a user, whose objects are looked at, as Grafana's PreferencesTeamLimit */
 /* ---- requests that the server makes ---- */
 #define LIMIT_HTTPC_CONNECTIONS 64                 /* open at once to one host */
 #define LIMIT_HTTPC_CONNECT_MS 5000                /* for a connection to come about */

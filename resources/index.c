@@ -156,6 +156,61 @@ int index_visit(struct engine *e, const struct type *t, struct scope s, struct s
     return rc;
 }
 
+struct naming {
+    index_name_fn *visit;
+    void *arg;
+    struct str from;
+    size_t limit;
+    int rc;
+};
+
+static int name_one(void *arg, struct str name, const struct stored *s)
+{
+    struct naming *n = arg;
+    (void)s;
+    if (str_cmp(name, n->from) < 0) {
+        return 0;
+    }
+    n->rc = n->visit(n->arg, name);
+    return n->rc || --n->limit == 0 ? STORE_STOP : 0;
+}
+
+/* The same of an index that is still being built. */
+static int names_of_values(struct engine *e, const struct type *t, struct scope s, struct str index,
+                           struct str value, struct naming *n, struct err *err)
+{
+    int rc = index_visit(e, t, s, index, value, name_one, n, err);
+    return rc == STORE_STOP ? n->rc : rc;
+}
+
+int index_names(struct engine *e, const struct type *t, struct scope s, struct str index,
+                struct str value, struct str from, size_t limit, index_name_fn *visit, void *arg,
+                struct err *err)
+{
+    const struct type_index *x = type_index(t, index);
+    assert(x && limit);
+    if (!store_index_ready(engine_store(e), x->store_name)) {
+        struct naming n = {visit, arg, from, limit, 0};
+        return names_of_values(e, t, s, index, value, &n, err);
+    }
+    struct search found = {.type = t};
+    found.last = &found.first;
+    arena_init(&found.arena, 0);
+    const struct store_range r = {.prefix = type_scope_prefix(t, s, &found.arena),
+                                  .from = from.len ? type_key(t, s, from, &found.arena) : STR_NULL,
+                                  .index = x->store_name,
+                                  .term = index_term(s.ns, value, &found.arena),
+                                  .limit = limit,
+                                  .keys_only = true};
+    int64_t at = 0;
+    int rc = store_range(engine_store(e), &r, keep, &found, &at, NULL, err);
+    for (struct found *f = found.first; f && rc == 0; f = f->next) {
+        rc = visit(arg, f->name);
+    }
+    arena_finish(&found.arena);
+    return rc;
+}
+
 static int count_one(void *arg, struct str name, const struct stored *s)
 {
     (void)name;

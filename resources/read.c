@@ -68,6 +68,21 @@ static int read_computed(struct op *op, const struct stored *s, struct err *err)
                          &op->answer.value, err);
 }
 
+static bool read_without_object(const struct op *op)
+{
+    const struct type_subresource *sub =
+        op->subresource.len ? type_subresource(op->type, op->subresource) : NULL;
+    return sub && sub->get && sub->absent;
+}
+
+static int read_absent(struct op *op, struct err *err)
+{
+    const struct type_subresource *sub = type_subresource(op->type, op->subresource);
+    op->answer.http_status = 200;
+    op->answer.doc = json_doc(&op->arena);
+    return sub->get(op->type->self, op, op->answer.doc, NULL, &op->answer.value, err);
+}
+
 static int read_query(struct op *op, struct err *err)
 {
     op->answer.http_status = 200;
@@ -89,6 +104,10 @@ int read_object(struct op *op, struct err *err)
     struct err why = {0};
     rc = store_get(op->engine->store, type_key(op->type, op->scope, op->name, &op->arena), 0, &blob,
                    &entry, NULL, &why);
+    if (rc == ERR_NOT_FOUND && read_without_object(op)) {
+        err_finish(&why);
+        return read_absent(op, err);
+    }
     if (rc) {
         if (rc == ERR_NOT_FOUND) {
             rc = status_not_found(&why, op->type, op->name);

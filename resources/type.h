@@ -91,6 +91,7 @@ struct type_subresource {
      * ordinary update of the object (op->subpath says what was meant). Runs inside the write function. */
     int (*change)(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err);
     bool makes; /* where the object is absent, change is given one that has a name and nothing else, and it is created */
+    bool absent; /* get is asked where the object is absent, too: with NULL for it */
     bool path;  /* what follows the subresource in the path is the hook's: op->subpath */
     /* Top-level fields that it takes from the stored object whatever it is sent, so that nobody comes to own them through it; ends with NULL. */
     const char *const *resets;

@@ -32,6 +32,8 @@ int write_range(struct write *w, const struct type *t, struct scope s, write_vis
  * a compare, or, where there is none, that none comes to be. ns must not be "". */
 int write_indexed(struct write *w, const struct type *t, struct scope s, struct str index, struct str value, write_visit_fn *visit, void *arg,
                   struct err *err);
+/* Whether there is one. Where there is none, that none comes to be becomes a compare; where there is one, nothing does. */
+int write_indexed_any(struct write *w, const struct type *t, struct scope s, struct str index, struct str value, bool *ret_any, struct err *err);
 
 /* Also puts or deletes another object in this transaction (after a write_read of it). The object is in storage form; obj NULL: delete. */
 void write_also(struct write *w, const struct type *t, struct scope s, struct str name, yyjson_mut_val *obj);

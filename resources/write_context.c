@@ -357,6 +357,41 @@ int write_indexed(struct write *w, const struct type *t, struct scope s, struct 
     return visit_range(w, t, r, visit_indexed, &i, err);
 }
 
+static int is_one(void *arg, yyjson_mut_val *obj)
+{
+    (void)obj;
+    *(bool *)arg = true;
+    return 0;
+}
+
+int write_indexed_any(struct write *w, const struct type *t, struct scope s, struct str index,
+                      struct str value, bool *ret_any, struct err *err)
+{
+    const struct type_index *i = type_index(t, index);
+    assert(i);
+    bool any = false;
+    struct store_range r = {.prefix = type_scope_prefix(t, s, &w->arena),
+                            .index = i->store_name,
+                            .term = index_term(s.ns, value, &w->arena),
+                            .limit = 1,
+                            .keys_only = true};
+    int64_t at;
+    int rc = store_range(w->e->store, &r, seen_one, &any, &at, NULL, err);
+    if (rc) {
+        return rc;
+    }
+    if (any && !store_index_ready(w->e->store, i->store_name)) {
+        any = false;
+        rc = write_indexed(w, t, s, index, value, is_one, &any, err);
+    } else if (!any) {
+        write_compare(w, STORE_CMP_TERM_ABSENT, r.prefix, at);
+        w->cmps[w->n_cmps - 1].index = r.index;
+        w->cmps[w->n_cmps - 1].term = r.term;
+    }
+    *ret_any = any;
+    return rc;
+}
+
 void write_also(struct write *w, const struct type *t, struct scope s, struct str name,
                 yyjson_mut_val *obj)
 {
