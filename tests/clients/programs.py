@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of client libraries: each is built or fetched by tools.py, run against a server of its own, and its report is counted.
-A program finds KUBECONFIG and CORACLE_CONTROL (control.py) in its environment."""
+A program finds KUBECONFIG, CORACLE_CONTROL (control.py) and CORACLE_TOKEN (an administrator's) in its environment."""
 import os, re, subprocess, tempfile
 
 from . import tools
@@ -61,7 +61,7 @@ def run(args, counter, opt, cwd=None, seconds=240, env=None):
                                       headers={"Content-Type": "application/yaml"})
         if code != 201:
             return Count(failed=1, text="the definition was refused: %s" % body)
-        vars_ = dict(os.environ, HOME=home, KUBECONFIG=s.kubeconfig, CORACLE_CONTROL=c.url, **(env or {}))
+        vars_ = dict(os.environ, HOME=home, KUBECONFIG=s.kubeconfig, CORACLE_CONTROL=c.url, CORACLE_TOKEN=s.token, **(env or {}))
         p = subprocess.Popen(args, cwd=cwd, env=vars_, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         try:
             out, _ = p.communicate(timeout=seconds)
@@ -82,9 +82,9 @@ def missing(why):
     return Count(skipped=1, notes=[why])
 
 
-def go_program(package):
+def go_program(package, module="go"):
     def tour(opt):
-        path, why = tools.go_tests(package)
+        path, why = tools.go_tests(package, module)
         if path is None:
             return Count(failed=1, text=why) if why.startswith("build") else missing(why)
         chosen = ["-test.run", "|".join(opt.names)] if opt.names else []

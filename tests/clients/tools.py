@@ -88,14 +88,15 @@ def forget_others(path):
             shutil.rmtree(other) if os.path.isdir(other) else os.unlink(other)
 
 
-def go_tests(package):
-    """The test binary of tests/clients/go/PACKAGE. A reason that starts with "build" is a fault of the sources."""
+def go_tests(package, module="go"):
+    """The test binary of tests/clients/go/PACKAGE, or of a module of one package. A reason that starts with "build" is a fault of the
+    sources."""
     go = shutil.which("go")
     if not go:
         return None, "go is not installed"
-    folder = os.path.join(HERE, "go")
+    folder, target = os.path.join(HERE, module), "./" + package if module == "go" else "."
     with LOCK:
-        sources = sorted(glob.glob(os.path.join(folder, "*", "*.go"))) + [os.path.join(folder, "go.mod"), os.path.join(folder, "go.sum")]
+        sources = sorted(glob.glob(os.path.join(folder, "**", "*.go"), recursive=True)) + [os.path.join(folder, "go.mod"), os.path.join(folder, "go.sum")]
         path = os.path.join(TOOLS, "go-%s-%s" % (package, digest(*sources)))
         if os.path.exists(path):
             return path, ""
@@ -104,7 +105,7 @@ def go_tests(package):
         if r.returncode:
             return None, "the modules could not be had: " + last_line(r.stderr)
         os.makedirs(TOOLS, exist_ok=True)
-        r = run([go, "test", "-c", "-o", path, "./" + package], cwd=folder, env=env)
+        r = run([go, "test", "-c", "-o", path, target], cwd=folder, env=env)
         if r.returncode:
             return None, "building %s failed:\n%s" % (package, r.stdout + r.stderr)
         forget_others(path)
