@@ -41,6 +41,8 @@ static const struct option_row {
     {"proxy-client-cert-file", OPTION_TEXT, offsetof(struct config, proxy_client_cert)},
     {"proxy-client-key-file", OPTION_TEXT, offsetof(struct config, proxy_client_key)},
     {"schemas", OPTION_LIST, offsetof(struct config, schemas)},
+    {"provision", OPTION_LIST, offsetof(struct config, provision)},
+    {"provision-interval", OPTION_SECONDS, offsetof(struct config, provision_interval_s)},
     {"max-connections", OPTION_COUNT, offsetof(struct config, max_connections)},
     {"max-connections-per-peer", OPTION_COUNT, offsetof(struct config, max_connections_per_peer)},
     {"event-ttl", OPTION_SECONDS, offsetof(struct config, event_ttl_s)},
@@ -73,6 +75,10 @@ static const char help[] =
     "  --proxy-client-key-file FILE\n"
     "                         certificate and key to show to the servers of APIServices (none)\n"
     "  --schemas DIR          definitions to load at start; may be repeated\n"
+    "  --provision DIR        objects to keep as the files of a directory say; or NAME=DIR; may be "
+    "repeated\n"
+    "  --provision-interval TIME\n"
+    "                         how often all of them are looked at, besides when they change (5m)\n"
     "  --max-connections N    connections at a time; further ones are closed at once (65536)\n"
     "  --max-connections-per-peer N\n"
     "                         of them, those of one address (40000)\n"
@@ -452,6 +458,7 @@ void config_finish(struct config *c)
     free(c->proxy_client_key);
     list_finish(&c->listen);
     list_finish(&c->schemas);
+    list_finish(&c->provision);
     list_finish(&c->disabled);
     *c = (struct config){0};
 }

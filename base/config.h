@@ -26,6 +26,8 @@ struct config {
     char *client_ca;            /* --client-ca; NULL: the server's own authority */
     char *proxy_client_cert, *proxy_client_key; /* --proxy-client-cert-file, --proxy-client-key-file; NULL: none */
     struct config_list schemas; /* --schemas: directories of definitions */
+    struct config_list provision; /* --provision: "DIR" or "NAME=DIR" */
+    int provision_interval_s;     /* --provision-interval; 0: five minutes */
     int max_connections;          /* --max-connections; 0: LIMIT_CONNECTIONS */
     int max_connections_per_peer; /* --max-connections-per-peer; 0: LIMIT_CONNECTIONS_PEER */
     int event_ttl_s;              /* --event-ttl; 0: an hour */

@@ -577,6 +577,16 @@ static int find_order(const void *a, const void *b)
     return (x->seen > y->seen) - (x->seen < y->seen);
 }
 
+/* What was found twice so far goes to the caller, in the order of the text. */
+static void tell_finds(struct reader *r, struct json_duplicates *duplicates)
+{
+    qsort(r->finds, r->n_finds, sizeof(*r->finds), find_order);
+    for (size_t i = 0; i < r->n_finds; i++) {
+        json_duplicates_add(duplicates, r->arena, r->finds[i].path, r->finds[i].text);
+    }
+    r->n_finds = 0;
+}
+
 int yaml_read(struct arena *a, struct str text, yyjson_mut_doc **ret,
               struct json_duplicates *duplicates, struct err *err)
 {
@@ -591,10 +601,7 @@ int yaml_read(struct arena *a, struct str text, yyjson_mut_doc **ret,
         doc = json_doc(a);
         doc->root = yyjson_mut_null(doc);
     }
-    qsort(r->finds, r->n_finds, sizeof(*r->finds), find_order);
-    for (size_t i = 0; i < r->n_finds; i++) {
-        json_duplicates_add(duplicates, a, r->finds[i].path, r->finds[i].text);
-    }
+    tell_finds(r, duplicates);
     *ret = doc;
     return 0;
 }
@@ -602,13 +609,21 @@ int yaml_read(struct arena *a, struct str text, yyjson_mut_doc **ret,
 int yaml_read_all(struct arena *a, struct str text, yaml_document_fn *fn, void *arg,
                   struct err *err)
 {
+    return yaml_read_each(a, text, NULL, fn, arg, err);
+}
+
+int yaml_read_each(struct arena *a, struct str text, struct json_duplicates *duplicates,
+                   yaml_document_fn *fn, void *arg, struct err *err)
+{
     AUTO(reader_destroyp) struct reader *r = reader_create(a, text, err);
+    r->want_finds = duplicates != NULL;
     for (;;) {
         yyjson_mut_doc *doc;
         int rc = next_document(r, &doc);
         if (rc < 0 || !doc) {
             return rc;
         }
+        tell_finds(r, duplicates);
         if (!yyjson_mut_is_null(doc->root) && (rc = fn(arg, doc, err)) < 0) {
             return rc;
         }

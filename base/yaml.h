@@ -16,6 +16,9 @@ int yaml_read(struct arena *a, struct str text, yyjson_mut_doc **ret, struct jso
 /* Calls fn for each document of a stream ("---"), empty ones left out. Stops at the first error, fn's included. */
 typedef int yaml_document_fn(void *arg, yyjson_mut_doc *doc, struct err *err);
 int yaml_read_all(struct arena *a, struct str text, yaml_document_fn *fn, void *arg, struct err *err);
+/* The same; *duplicates, if not NULL, holds at each call what stood twice up to there. */
+int yaml_read_each(struct arena *a, struct str text, struct json_duplicates *duplicates, yaml_document_fn *fn, void *arg,
+                   struct err *err);
 
 /* Appends the value as YAML, block style, keys sorted as Go's marshaller does; strings that would resolve to something
  * else are quoted. */

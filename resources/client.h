@@ -24,6 +24,8 @@ struct client_options {
     struct str labels, fields; /* selectors as text */
     struct str manager;
     bool dry_run;
+    bool force;  /* apply: fields that others own are taken over */
+    bool strict; /* unknown fields are refused; they are dropped in silence otherwise */
     enum propagation propagation;
     struct str uid, resource_version; /* delete preconditions */
 };

@@ -90,6 +90,8 @@ static int set_options(struct op *op, const struct client_options *o, struct err
         op->manager = arena_str(a, o->manager);
     }
     op->dry_run = o->dry_run;
+    op->force = o->force;
+    op->validation = o->strict ? FIELD_VALIDATION_STRICT : FIELD_VALIDATION_IGNORE;
     op->del.propagation = o->propagation;
     op->del.uid = o->uid.len ? arena_str(a, o->uid) : STR_NULL;
     op->del.resource_version =

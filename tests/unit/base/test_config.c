@@ -89,7 +89,8 @@ static void test_flags(void **state)
                            "--listen=[::1]:1 --token-file t --tls-cert c "
                            "--tls-key k --client-ca a --schemas one --schemas two --log-level "
                            "debug --log-format json --ready-fd 7 --max-connections 100000 "
-                           "--max-connections-per-peer=5 --event-ttl 1h2m3s",
+                           "--max-connections-per-peer=5 --event-ttl 1h2m3s --provision /p "
+                           "--provision=name=/q --provision-interval 2m",
                            &c, NULL),
                      0);
     assert_string_equal(c.data_dir, "/d");
@@ -111,6 +112,9 @@ static void test_flags(void **state)
     assert_int_equal(c.max_connections, 100000);
     assert_int_equal(c.max_connections_per_peer, 5);
     assert_int_equal(c.event_ttl_s, 3723);
+    assert_int_equal(c.provision.n, 2);
+    assert_string_equal(c.provision.items[1], "name=/q");
+    assert_int_equal(c.provision_interval_s, 120);
     config_finish(&c);
     assert_int_equal(parse("--data /d --kubeconfig k --data /e", &c, NULL), 0);
     assert_string_equal(c.data_dir, "/e"); /* the last one wins */

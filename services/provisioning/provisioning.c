@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The background service: a source for each --provision, all on one thread that sleeps until a
+ * directory changes, a type comes, or something is to be tried again. */
+#include "services/provisioning/provisioning.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/config.h"
+#include "resources/metadata.h"
+#include "services/provisioning/source_priv.h"
+#include "services/wire.gen.h"
+
+enum { INTERVAL_S = 5 * 60, GATHER_MS = 50 };
+
+struct provisioning {
+    struct client *client;
+    struct registry *registry;
+    int64_t interval_ms;
+    struct {
+        char *name, *root;
+    } *sources;
+    size_t n;
+    int wake; /* an eventfd: a type has come or gone; -1: nobody waits */
+};
+
+/* ---- settings ---- */
+
+/* "/a/b" of "/a/b/", and of "b" in "/a". */
+static char *absolute(struct str dir)
+{
+    while (dir.len > 1 && dir.ptr[dir.len - 1] == '/') {
+        dir.len--;
+    }
+    if (dir.ptr[0] == '/') {
+        return alloc_str(dir);
+    }
+    AUTO_FREE char *here = getcwd(NULL, 0);
+    return alloc_printf("%s/%.*s", here ? here : ".", STR_FMT(dir));
+}
+
+/* A name made of the last part of the path. */
+static char *name_of(struct str dir)
+{
+    while (dir.len > 1 && dir.ptr[dir.len - 1] == '/') {
+        dir.len--;
+    }
+    const char *slash = memrchr(dir.ptr, '/', dir.len);
+    char *name = alloc_str(slash ? str_skip(dir, (size_t)(slash + 1 - dir.ptr)) : dir);
+    for (char *p = name; *p; p++) {
+        *p = *p >= 'A' && *p <= 'Z'                                 ? (char)(*p + 32)
+             : (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ? *p
+                                                                    : '-';
+    }
+    return name;
+}
+
+/* "NAME=DIR" or "DIR". */
+static int add_source(struct provisioning *p, const char *setting, struct err *err)
+{
+    struct str dir, name = str_cut(str_from(setting), '=', &dir);
+    AUTO_FREE char *own = NULL;
+    if (!dir.ptr || !name_is_dns1123_label(name)) {
+        dir = str_from(setting);
+        own = name_of(dir);
+        name = str_from(own);
+    }
+    if (!name_is_dns1123_label(name)) {
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--provision %s: the directory's name is no name for a source; give one as "
+                       "NAME=DIR",
+                       setting);
+    }
+    if (!dir.len) {
+        return err_set(err, ERR_BAD_REQUEST,
+                       "--provision %s: a directory is wanted after the =", setting);
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        if (str_is(name, p->sources[i].name)) {
+            return err_set(err, ERR_BAD_REQUEST,
+                           "--provision %s: there is a source named %.*s already; give another "
+                           "name as NAME=DIR",
+                           setting, STR_FMT(name));
+        }
+    }
+    p->sources[p->n].name = alloc_str(name);
+    p->sources[p->n++].root = absolute(dir);
+    return 0;
+}
+
+static void on_type(void *arg, const struct registry_snapshot *types, struct type *changed,
+                    bool removed)
+{
+    const struct provisioning *p = arg;
+    uint64_t one = 1;
+    (void)types;
+    (void)changed;
+    (void)removed;
+    if (p->wake >= 0 && write(p->wake, &one, sizeof(one)) < 0) {
+        return; /* it is full: it wakes already */
+    }
+}
+
+int provisioning_provide(const struct provisioning_deps *d, struct provisioning **ret,
+                         struct err *err)
+{
+    const struct config_list *list = &d->config->provision;
+    int rc = service_publish_all(d->registry, d->documents, err);
+    if (rc) {
+        return rc;
+    }
+    struct provisioning *p = ALLOC(struct provisioning);
+    p->client = d->client;
+    p->registry = d->registry;
+    p->interval_ms =
+        (d->config->provision_interval_s ? d->config->provision_interval_s : INTERVAL_S) * 1000;
+    p->sources = alloc_zero((list->n + 1) * sizeof(*p->sources));
+    p->wake = list->n ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    for (size_t i = 0; i < list->n && !rc; i++) {
+        rc = add_source(p, list->items[i], err);
+    }
+    if (rc) {
+        provisioning_release(p);
+        return rc;
+    }
+    registry_listen(d->registry, on_type, p);
+    *ret = p;
+    return 0;
+}
+
+void provisioning_release(struct provisioning *p)
+{
+    if (!p) {
+        return;
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        free(p->sources[i].name);
+        free(p->sources[i].root);
+    }
+    if (p->wake >= 0) {
+        close(p->wake);
+    }
+    free(p->sources);
+    free(p);
+}
+
+/* ---- the thread ---- */
+
+struct running {
+    struct provisioning *p;
+    struct source **sources;
+    struct pollfd *fds; /* the stop, types, then a source each */
+    struct service_stop *stop;
+};
+
+/* Milliseconds until the next source is due. */
+static int patience(const struct running *r)
+{
+    int64_t next = INT64_MAX;
+    for (size_t i = 0; i < r->p->n; i++) {
+        next = r->sources[i]->next_ms < next ? r->sources[i]->next_ms : next;
+    }
+    int64_t ms = next - clock_mono_ms();
+    return ms < 0 ? 0 : ms > 60 * 1000 ? 60 * 1000 : (int)ms;
+}
+
+static void hear(struct running *r)
+{
+    uint64_t n;
+    bool types = read(r->p->wake, &n, sizeof(n)) > 0;
+    for (size_t i = 0; i < r->p->n; i++) {
+        struct source *s = r->sources[i];
+        if (s->notify && notify_read(s->notify)) {
+            source_again(s, GATHER_MS);
+        }
+        if (types) {
+            source_types_changed(s);
+        }
+    }
+}
+
+/* False: the server stops. */
+static bool wait(struct running *r)
+{
+    for (size_t i = 0; i < r->p->n; i++) {
+        struct notify *n = r->sources[i]->notify;
+        r->fds[i + 2] = (struct pollfd){.fd = n ? notify_fd(n) : -1, .events = POLLIN};
+    }
+    if (poll(r->fds, r->p->n + 2, patience(r)) < 0 && errno != EINTR) {
+        return !service_wait(r->stop, 1000);
+    }
+    return !service_stopping(r->stop);
+}
+
+int provisioning_run(struct provisioning *p, struct service_stop *stop, struct err *err)
+{
+    struct running r = {.p = p, .stop = stop};
+    (void)err;
+    if (!p->n) {
+        service_wait(stop, -1);
+        return 0;
+    }
+    r.sources = alloc_zero(p->n * sizeof(struct source *));
+    r.fds = alloc_zero((p->n + 2) * sizeof(*r.fds));
+    r.fds[0] = (struct pollfd){.fd = service_stop_fd(stop), .events = POLLIN};
+    r.fds[1] = (struct pollfd){.fd = p->wake, .events = POLLIN};
+    for (size_t i = 0; i < p->n; i++) {
+        r.sources[i] = source_create(p->sources[i].name, p->sources[i].root, p->client, p->registry,
+                                     p->interval_ms);
+        r.sources[i]->stop = stop;
+    }
+    do {
+        hear(&r);
+        for (size_t i = 0; i < p->n && !service_stopping(stop); i++) {
+            if (r.sources[i]->next_ms <= clock_mono_ms()) {
+                source_run(r.sources[i]);
+            }
+        }
+    } while (wait(&r));
+    for (size_t i = 0; i < p->n; i++) {
+        source_destroy(r.sources[i]);
+    }
+    free(r.sources);
+    free(r.fds);
+    return 0;
+}
