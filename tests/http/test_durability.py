@@ -199,6 +199,7 @@ class Disk(unittest.TestCase):
         until(lambda: self.refuses() and self.check("/readyz/store-writes") == 500)
         until(lambda: self.refuses() and "disk is full" in s.get("/readyz/store-writes")[2].decode())
         until(lambda: self.refuses() and "[-]store-writes failed" in s.get("/readyz?verbose")[2].decode())
+        until(lambda: self.refuses() and self.check("/api/health") == 503)
         self.assertEqual((self.check("/livez"), self.check("/readyz/store")), (200, 200))
         self.assertEqual(len(self.logged("the store's disk is full: writes are refused")), 1, self.logged("store"))
         free()
