@@ -13,7 +13,7 @@ static bool concerns(const struct admission_request *r)
            type_index(t, STR(FOLDERS_INDEX));
 }
 
-/* The root has one name: none. */
+/* The root has one name. The annotation stays, so that whoever set it goes on owning it. */
 static int mutate(void *self, struct admission_request *r, struct err *err)
 {
     (void)self;
@@ -23,8 +23,8 @@ static int mutate(void *self, struct admission_request *r, struct err *err)
     }
     yyjson_mut_val *annotations = json_get(metadata_of(r->obj), "annotations");
     struct str uid = json_get_str(annotations, FOLDERS_ANNOTATION);
-    if (uid.ptr && folders_is_root(uid)) {
-        json_remove(annotations, FOLDERS_ANNOTATION);
+    if (uid.len && folders_is_root(uid)) {
+        json_set_str(r->doc, annotations, FOLDERS_ANNOTATION, STR(""));
     }
     return 0;
 }

@@ -163,6 +163,7 @@ struct ask {
     enum patch_type patch;
     enum field_validation validation;
     bool dry_run;
+    bool force; /* a delete with gracePeriodSeconds 0 */
     struct user *as; /* NULL: the administrator */
 };
 
@@ -192,7 +193,7 @@ static inline struct outcome asked(struct world *w, struct ask q)
     op->patch = q.patch;
     op->validation = q.validation;
     op->dry_run = q.dry_run;
-    op->del.grace = -1;
+    op->del.grace = q.force ? 0 : -1;
     if (q.body || q.tree) {
         struct str text = q.tree ? shown(&op->arena, q.tree) : quoted(&op->arena, q.body);
         struct err err = {0};
