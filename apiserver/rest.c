@@ -360,6 +360,20 @@ static int write_answer(struct call *c, struct buf *b, struct err *err)
     return 0;
 }
 
+/* The answer of a get that sends elsewhere. */
+static void answer_redirect(struct call *c, struct buf *json)
+{
+    const struct answer *a = &c->op->answer;
+    const struct http_header to = {STR("location"), a->location};
+    struct err err = {0};
+    if (rest_reformat(c, json, &err) < 0) {
+        buf_finish(json);
+        call_answer_err(c, &err);
+        return;
+    }
+    call_answer_headers(c, a->http_status, c->accept.type, &to, 1, json);
+}
+
 void rest_answer(struct call *c)
 {
     const struct rest *r = c->priv;
@@ -369,6 +383,10 @@ void rest_answer(struct call *c)
     if (op->code < 0) {
         err_move(&err, &op->err);
     } else if (write_answer(c, &b, &err) == 0) {
+        if (op->answer.location.len) {
+            answer_redirect(c, &b);
+            return;
+        }
         int status = op->answer.http_status ? op->answer.http_status : 200;
         rest_answer_json(c, r->accepted && !op->answer.deleted_status ? 202 : status, &b);
         return;

@@ -46,6 +46,7 @@ static const struct option_row {
     {"max-connections", OPTION_COUNT, offsetof(struct config, max_connections)},
     {"max-connections-per-peer", OPTION_COUNT, offsetof(struct config, max_connections_per_peer)},
     {"event-ttl", OPTION_SECONDS, offsetof(struct config, event_ttl_s)},
+    {"shorturl-ttl", OPTION_SECONDS, offsetof(struct config, shorturl_ttl_s)},
     {"log-level", OPTION_LEVEL, offsetof(struct config, log_level)},
     {"log-format", OPTION_FORMAT, offsetof(struct config, log_format)},
     {"ready-fd", OPTION_FD, offsetof(struct config, ready_fd)},
@@ -84,6 +85,7 @@ static const char help[] =
     "                         of them, those of one address (40000)\n"
     "  --event-ttl TIME       how long events are kept after they were last written: 90s, 30m, "
     "1h30m (1h)\n"
+    "  --shorturl-ttl TIME    how long short URLs are kept that nobody has used (168h)\n"
     "  --log-level LEVEL      debug, info, warn or error (info)\n"
     "  --log-format FORMAT    text or json (text)\n"
     "  --ready-fd N           a byte is written to this descriptor once requests are served\n"

@@ -31,6 +31,7 @@ struct config {
     int max_connections;          /* --max-connections; 0: LIMIT_CONNECTIONS */
     int max_connections_per_peer; /* --max-connections-per-peer; 0: LIMIT_CONNECTIONS_PEER */
     int event_ttl_s;              /* --event-ttl; 0: an hour */
+    int shorturl_ttl_s;           /* --shorturl-ttl; 0: seven days */
     enum log_level log_level;
     enum log_format log_format;
     int ready_fd;               /* -1: none */

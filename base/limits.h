@@ -88,6 +88,8 @@
 #define LIMIT_FOLDER_COUNT_MS (10 * 1000)          /* for counts?recursive=true */
 /* ---- what belongs to users and teams ---- */
 #define LIMIT_PERSONAL_TEAMS 25                    /* of a user, whose objects are looked at, as Grafana's PreferencesTeamLimit */
+/* ---- applications ---- */
+#define LIMIT_SHORTURL_VISITS 10000                /* of short URLs waiting to be noted; further ones are not */
 /* ---- requests that the server makes ---- */
 #define LIMIT_HTTPC_CONNECTIONS 64                 /* open at once to one host */
 #define LIMIT_HTTPC_CONNECT_MS 5000                /* for a connection to come about */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { GENERATED_MAX = 63, GENERATED_RANDOM = 5 }; /* of generated names, as the reference */
+enum { MADE_NAME = 14 };                            /* as long as Grafana's uids */
 
 struct str metadata_name(const yyjson_mut_val *obj)
 {
@@ -61,6 +62,15 @@ static void generate_name(yyjson_mut_doc *d, yyjson_mut_val *meta)
     json_set_str(d, meta, "name", str_make(name, n + GENERATED_RANDOM));
 }
 
+static void make_name(yyjson_mut_doc *d, yyjson_mut_val *meta)
+{
+    char name[MADE_NAME + 1];
+    if (!json_get_str(meta, "name").len && !json_get_str(meta, "generateName").len) {
+        crypto_name_suffix(name, MADE_NAME);
+        json_set_str(d, meta, "name", str_make(name, MADE_NAME));
+    }
+}
+
 void metadata_begin(const struct type *t, yyjson_mut_doc *d, yyjson_mut_val *obj, struct str ns,
                     int64_t now_us)
 {
@@ -69,6 +79,9 @@ void metadata_begin(const struct type *t, yyjson_mut_doc *d, yyjson_mut_val *obj
     json_remove(meta, "deletionTimestamp");
     json_remove(meta, "deletionGracePeriodSeconds");
     generate_name(d, meta);
+    if (t->strategy->makes_names) {
+        make_name(d, meta);
+    }
     if (t->namespaced) {
         json_set_str(d, meta, "namespace", ns);
     } else {

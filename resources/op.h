@@ -62,6 +62,7 @@ struct answer {
     uint64_t stamp;
     yyjson_mut_doc *doc;
     yyjson_mut_val *value;
+    struct str location;    /* with an http_status of redirection: a URL reference of printable ASCII; STR_NULL: none */
 };
 
 /* Where the time goes, for the log of slow requests: clock_mono_ns() or a sum of it; 0: did not come to it. */

@@ -137,6 +137,8 @@ struct type_strategy {
     int (*convert)(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj, struct str to_api_version, struct err *err);
     /* A virtual type: answers a create, stores nothing. On the pool. */
     int (*create)(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val **ret_answer, struct err *err);
+    /* An object that is created without a name or generateName gets a name of 14 letters and digits. */
+    bool makes_names;
     /* Checks an object's name; NULL: DNS-1123 subdomain. Adds causes at metadata.name (or generateName: is_prefix). */
     void (*name)(void *self, struct str name, bool is_prefix, const struct path *at, struct causes *c);
     /* What decoding does beyond the schema: fields that are for writing only turned into those that are stored. Before anything else is made of obj. */
