@@ -92,6 +92,12 @@ static int etcd_index_built(struct store *st, struct str name, uint64_t generati
     return store_index_built(self(st)->local, name, generation, err);
 }
 
+static int etcd_index_walk(struct store *st, const struct store_walk *w, store_walk_fn *visit,
+                           void *arg, struct err *err)
+{
+    return store_index_walk(self(st)->local, w, visit, arg, err);
+}
+
 static int etcd_index_drop(struct store *st, struct str name, struct err *err)
 {
     return store_index_drop(self(st)->local, name, err);
@@ -393,6 +399,7 @@ static const struct store_ops etcd_ops = {
     .index_ready = etcd_index_ready,
     .index_built = etcd_index_built,
     .index_drop = etcd_index_drop,
+    .index_walk = etcd_index_walk,
     .floor = etcd_floor,
     .compact = etcd_compact,
     .hold = etcd_hold,

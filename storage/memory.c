@@ -576,6 +576,7 @@ static const struct store_ops memory_ops = {
     .index_ready = memory_index_ready,
     .index_built = memory_index_built,
     .index_drop = memory_index_drop,
+    .index_walk = memory_index_walk,
     .floor = memory_floor,
     .compact = memory_compact,
     .hold = memory_hold,

@@ -81,6 +81,9 @@ struct memory_index *memory_index_find(const struct memory_store *s, struct str 
 bool memory_any(const struct memory_store *s, struct str prefix);
 bool memory_has_term(const struct memory_key *k, struct str index, struct str term);
 bool memory_index_is_ready(const struct memory_store *s, struct str name);
+/* memory_walk.c */
+int memory_index_walk(struct store *st, const struct store_walk *w, store_walk_fn *visit, void *arg,
+                      struct err *err);
 /* The event that made the version. */
 struct store_event memory_event(const struct memory_version *v);
 

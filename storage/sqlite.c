@@ -436,6 +436,7 @@ static const struct store_ops sqlite_ops = {
     .index_ready = sqlite_index_ready,
     .index_built = sqlite_index_built,
     .index_drop = sqlite_index_drop,
+    .index_walk = sqlite_index_walk,
     .floor = sqlite_floor,
     .compact = sqlite_compact,
     .hold = sqlite_hold,

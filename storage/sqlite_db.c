@@ -28,6 +28,8 @@ static const char *const sql[SQ_STMTS] = {
     [SQ_RANGE_TERM_KEYS] = "SELECT l.id, l.create_rev, l.stamp, NULL, t.key FROM term t"
                            " CROSS JOIN current c ON c.key = t.key CROSS JOIN log l ON l.id = c.id"
                            " WHERE t.key >= ?1 AND t.idx = ?2 AND t.term = ?3 ORDER BY t.key",
+    [SQ_WALK] = "SELECT term, key FROM term WHERE idx = ?1 AND term >= ?2 AND term <= ?3"
+                " AND (term < ?3 OR key > ?4) ORDER BY term DESC, key",
     [SQ_RANGE_ALL] = "SELECT key, id FROM current WHERE key >= ?1 ORDER BY key",
     [SQ_COUNT] = "SELECT count(*) FROM current WHERE key >= ?1 AND key < ?2 AND id > 0",
     [SQ_COUNT_OPEN] = "SELECT count(*) FROM current WHERE key >= ?1 AND id > 0",

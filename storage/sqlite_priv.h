@@ -22,6 +22,7 @@ enum sqlite_stmt_id {
     SQ_RANGE_KEYS,
     SQ_RANGE_TERM,
     SQ_RANGE_TERM_KEYS,
+    SQ_WALK,
     SQ_RANGE_ALL,
     SQ_COUNT,
     SQ_COUNT_OPEN,
@@ -262,6 +263,8 @@ int64_t sqlite_prefix_revision(struct store *st, struct str prefix);
 int sqlite_changes(struct store *st, struct str prefix, int64_t from, size_t limit,
                    store_event_fn *visit, void *arg, int64_t *ret_to, struct err *err);
 bool sqlite_index_ready(struct store *st, struct str name);
+int sqlite_index_walk(struct store *st, const struct store_walk *w, store_walk_fn *visit, void *arg,
+                      struct err *err);
 /* A read connection, and giving it back. */
 int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err);
 void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c);

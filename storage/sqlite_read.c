@@ -642,6 +642,45 @@ int sqlite_changes(struct store *st, struct str prefix, int64_t from, size_t lim
     return code;
 }
 
+static int visit_terms(struct sqlite_conn *c, sqlite3_stmt *st, store_walk_fn *visit, void *arg,
+                       struct err *err)
+{
+    int r;
+    while ((r = sqlite_conn_step(c, st, err)) > 0) {
+        int v = visit(arg, sqlite_column(st, 0), sqlite_column(st, 1));
+        if (v) {
+            return v < 0 ? store_visit_failed(err, v) : 0;
+        }
+    }
+    return r;
+}
+
+int sqlite_index_walk(struct store *st, const struct store_walk *w, store_walk_fn *visit, void *arg,
+                      struct err *err)
+{
+    struct snapshot n;
+    int64_t id = 0;
+    int code = snapshot_begin(&n, self(st), err);
+    if (code) {
+        return code;
+    }
+    code = find_index(n.c, w->index, &id, err);
+    code = code || id ? code : store_walk_unready(err, w->index);
+    sqlite3_stmt *terms = code ? NULL : sqlite_conn_stmt(n.c, SQ_WALK);
+    if (!code) {
+        sqlite_bind_int(terms, 1, id);
+        sqlite_bind(terms, 2, w->least);
+        sqlite_bind(terms, 3, w->greatest);
+        sqlite_bind(terms, 4, w->after.ptr ? w->after : STR(""));
+        code = visit_terms(n.c, terms, visit, arg, err);
+    }
+    if (terms) {
+        sqlite3_reset(terms);
+    }
+    snapshot_end(&n);
+    return code;
+}
+
 bool sqlite_index_ready(struct store *st, struct str name)
 {
     struct snapshot n;

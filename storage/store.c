@@ -113,6 +113,12 @@ int store_index_built(struct store *s, struct str index, uint64_t generation, st
     return s->ops->index_built(s, index, generation, err);
 }
 
+int store_index_walk(struct store *s, const struct store_walk *w, store_walk_fn *visit, void *arg,
+                     struct err *err)
+{
+    return s->ops->index_walk(s, w, visit, arg, err);
+}
+
 int store_index_drop(struct store *s, struct str index, struct err *err)
 {
     return s->ops->index_drop(s, index, err);

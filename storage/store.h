@@ -209,6 +209,18 @@ int store_index_built(struct store *s, struct str index, uint64_t generation, st
 /* Forgets the index and its terms; nothing happens when there is none. */
 int store_index_drop(struct store *s, struct str index, struct err *err);
 
+/* Terms of an index, from the greatest to the least. */
+struct store_walk {
+    struct str index;
+    struct str least, greatest; /* both inclusive, compared bytewise */
+    struct str after;           /* of the greatest term only keys after this one; STR_NULL: all */
+};
+/* As store_visit_fn, but for STORE_STOP_BEFORE. */
+typedef int store_walk_fn(void *arg, struct str term, struct str key);
+/* Visits each key that carries one of the terms now, the greatest term first, the keys of one term in order, all at one
+ * revision. Values are not read. ERR_UNAVAILABLE: the index is not defined or still being built. */
+int store_index_walk(struct store *s, const struct store_walk *w, store_walk_fn *visit, void *arg, struct err *err);
+
 /* ---- history and housekeeping ---- */
 
 /* Reads and changes beneath it are refused with ERR_EXPIRED. A distributed engine begins with some of its history, as far as

@@ -24,6 +24,8 @@ struct store_ops {
     bool (*index_ready)(struct store *, struct str);
     int (*index_built)(struct store *, struct str, uint64_t, struct err *);
     int (*index_drop)(struct store *, struct str, struct err *);
+    int (*index_walk)(struct store *, const struct store_walk *, store_walk_fn *, void *,
+                      struct err *);
     int64_t (*floor)(struct store *);
     int (*compact)(struct store *, int64_t, struct err *);
     int (*hold)(struct store *, int64_t, struct store_hold **, int64_t *, struct err *);
@@ -38,6 +40,11 @@ struct store_ops {
 static inline int store_visit_failed(struct err *err, int code)
 {
     return err && err->code == code ? code : err_set(err, code, "the visitor gave up");
+}
+
+static inline int store_walk_unready(struct err *err, struct str index)
+{
+    return err_set(err, ERR_UNAVAILABLE, "the index %.*s is not ready", STR_FMT(index));
 }
 
 /* The first member of each engine's own struct. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The contract of storage/store.h, sentence by sentence, on every engine: reading, writing and
  * changes. */
+#include "base/buf.h"
 #include "contract.h"
 
 /* ---- reading ---- */
@@ -273,6 +274,76 @@ static void compares_of_ranges(void **state)
     check_cmps(s, &deleted, 1, true, 0);
 }
 
+struct walked {
+    struct buf text; /* "term=key " of each */
+    size_t most;
+};
+
+static int note_term(void *arg, struct str term, struct str key)
+{
+    struct walked *w = arg;
+    buf_printf(&w->text, "%.*s=%.*s ", STR_FMT(term), STR_FMT(str_skip(key, 3)));
+    return w->most && --w->most == 0 ? STORE_STOP : 0;
+}
+
+static void check_walk(struct store *s, const struct store_walk *w, size_t most, const char *want)
+{
+    struct walked found = {.most = most};
+    assert_int_equal(store_index_walk(s, w, note_term, &found, NULL), 0);
+    buf_addc(&found.text, '\0');
+    assert_string_equal(found.text.ptr, want);
+    buf_finish(&found.text);
+}
+
+static void put_terms(struct store *s, const char *key, const char *one, const char *two)
+{
+    AUTO(blob_unrefp) struct blob *b = blob_create(STR("x"));
+    const struct store_term terms[] = {{STR("w"), str_from(one)}, {STR("w"), str_from(two)}};
+    struct store_op op = op_put(key, b);
+    op.terms = terms;
+    op.n_terms = 2;
+    struct store_outcome o;
+    assert_int_equal(submit(s, NULL, 0, &op, 1, &o), 0);
+}
+
+static int give_up(void *arg, struct str term, struct str key)
+{
+    (void)arg;
+    (void)term;
+    (void)key;
+    return ERR_INTERNAL;
+}
+
+static void walks_of_terms(void **state)
+{
+    struct store *s = ((struct fixture *)*state)->s;
+    struct store_walk w = {.index = STR("w"), .least = STR("a"), .greatest = STR("z")};
+    assert_int_equal(store_index_walk(s, &w, note_term, NULL, NULL), ERR_UNAVAILABLE);
+    assert_int_equal(store_index_define(s, STR("w"), STR("/t/"), 1, NULL), 0);
+    check_walk(s, &w, 0, "");
+    put_terms(s, "/t/b", "m", "p");
+    put_terms(s, "/t/a", "m", "zz");
+    put_terms(s, "/t/c", "m", "A");
+    put_terms(s, "/t/d", "b", "z");
+    check_walk(s, &w, 0, "z=d p=b m=a m=b m=c b=d ");
+    check_walk(s, &w, 3, "z=d p=b m=a ");
+    w.greatest = STR("m");
+    check_walk(s, &w, 0, "m=a m=b m=c b=d ");
+    w.after = STR("/t/a");
+    check_walk(s, &w, 0, "m=b m=c b=d ");
+    w.after = STR("/t/z");
+    check_walk(s, &w, 0, "b=d ");
+    w.least = STR("c");
+    check_walk(s, &w, 0, "");
+    w = (struct store_walk){.index = STR("w"), .least = STR(""), .greatest = STR("\xff")};
+    put_terms(s, "/t/d", "n", "n");
+    del(s, "/t/a");
+    check_walk(s, &w, 0, "p=b n=d m=b m=c A=c ");
+    assert_int_equal(store_index_walk(s, &w, give_up, NULL, NULL), ERR_INTERNAL);
+    w.greatest = STR("");
+    check_walk(s, &w, 0, "");
+}
+
 static void compares_of_terms(void **state)
 {
     struct store *s = ((struct fixture *)*state)->s;
@@ -502,6 +573,7 @@ static const struct CMUnitTest tests[] = {
     CONTRACT_TEST(compares_of_a_revision),
     CONTRACT_TEST(compares_of_ranges),
     CONTRACT_TEST(compares_of_terms),
+    CONTRACT_TEST(walks_of_terms),
     CONTRACT_TEST(unchanged_over_many_changes),
     CONTRACT_TEST(all_or_nothing),
     CONTRACT_TEST(what_changes_nothing_makes_no_revision),
