@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum { NAMING_SERVICE_MAX = 40, NAMING_KIND_MAX = 63 };
+enum { NAMING_SERVICE_MAX = 32, NAMING_KIND_MAX = 63 };
 
 struct naming {
     struct str name;     /* of the service, its folder and its C functions: "cook_book" */

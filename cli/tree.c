@@ -133,12 +133,7 @@ static int check_document(const struct look *l, const char *path, struct err *er
     return 0;
 }
 
-static bool is_word_char(char c)
-{
-    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* Whether the text says `struct NAME`. */
+/* Whether the text declares or defines what `words` says: "struct NAME". */
 static bool has_struct(struct str text, const char *words)
 {
     size_t n = strlen(words);
@@ -148,7 +143,7 @@ static bool has_struct(struct str text, const char *words)
             return false;
         }
         text = str_skip(text, (size_t)(at - text.ptr) + n);
-        if (!text.len || !is_word_char(text.ptr[0])) {
+        if (str_starts(text, STR(";")) || str_starts(text, STR(" {"))) {
             return true;
         }
     }

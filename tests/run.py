@@ -78,6 +78,12 @@ def stage_wiregen():
     return counted([sys.executable, "tests/services/wiregen.py"])
 
 
+def stage_scaffold():
+    """docs/services.md followed word for word in a copy of the tree: new services are made, built, tested and served."""
+    build("release")
+    return counted([sys.executable, "tests/services/scaffold.py"])
+
+
 def stage_conformance():
     build("asan")
     return counted([sys.executable, "tests/conformance/run.py", "--preset", "asan"])
@@ -182,7 +188,7 @@ def fuzz_one(name, seed, folder):
     return name, subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env)
 
 
-STAGES = ["lint", "unit", "fuzz", "wiregen", "http", "races", "conformance", "clients", "etcd"]
+STAGES = ["lint", "unit", "fuzz", "wiregen", "scaffold", "http", "races", "conformance", "clients", "etcd"]
 ASKED = ["tsan", "clients_all", "etcd_clients"]  # run by their names only
 
 
