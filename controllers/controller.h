@@ -4,13 +4,19 @@
  * to what should be. The runtime (controllers/manager.h) never runs one key twice at once, merges
  * events, and repeats what failed with back-off.
  *
- *   static int reconcile(struct reconcile *r, struct err *err) {
- *       yyjson_mut_doc *d;
- *       int code = client_get(r->client, &(struct client_ref){.group = STR("example.com"),
- * .resource = STR("widgets"), .ns = r->ns, .name = r->name}, r->arena, &d, err); if (code ==
- * ERR_NOT_FOUND) { return 0; }
+ *   static int reconcile(struct reconcile *r, struct err *err)
+ *   {
+ *       struct client_ref ref = {.ns = r->ns, .name = r->name};
+ *       yyjson_mut_doc *d = NULL;
+ *       ref.group = STR("example.com");
+ *       ref.resource = STR("widgets");
+ *       int code = client_get(r->client, &ref, r->arena, &d, err);
+ *       if (code == ERR_NOT_FOUND) {
+ *           return 0;
+ *       }
  *       ...
- *   } */
+ *   }
+ */
 #ifndef CONTROLLERS_CONTROLLER_H
 #define CONTROLLERS_CONTROLLER_H
 
