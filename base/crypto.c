@@ -83,12 +83,10 @@ static void random_ahead(void *out, size_t n)
     memset(a.bytes + a.left, 0, n); /* handed out once */
 }
 
-void crypto_uuid(char out[37])
+static void uuid_text(unsigned char r[16], int version, char out[37])
 {
     static const char digits[] = "0123456789abcdef";
-    unsigned char r[16];
-    random_ahead(r, sizeof(r));
-    r[6] = (unsigned char)((r[6] & 0x0f) | 0x40);
+    r[6] = (unsigned char)((r[6] & 0x0f) | version << 4);
     r[8] = (unsigned char)((r[8] & 0x3f) | 0x80);
     char *p = out;
     for (int i = 0; i < 16; i++) {
@@ -99,6 +97,26 @@ void crypto_uuid(char out[37])
         *p++ = digits[r[i] & 15];
     }
     *p = 0;
+}
+
+void crypto_uuid(char out[37])
+{
+    unsigned char r[16];
+    random_ahead(r, sizeof(r));
+    uuid_text(r, 4, out);
+}
+
+void crypto_uuid_of(struct str text, char out[37])
+{
+    static const unsigned char oids[16] = {0x6b, 0xa7, 0xb8, 0x12, 0x9d, 0xad, 0x11, 0xd1,
+                                           0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
+    unsigned char digest[SHA_DIGEST_LENGTH];
+    SHA_CTX c;
+    SHA1_Init(&c);
+    SHA1_Update(&c, oids, sizeof(oids));
+    SHA1_Update(&c, text.len ? text.ptr : "", text.len);
+    SHA1_Final(digest, &c);
+    uuid_text(digest, 5, out);
 }
 
 void crypto_name_suffix(char *out, size_t n)

@@ -21,6 +21,8 @@ void crypto_hex(struct buf *b, const unsigned char *p, size_t n);
 void crypto_random(void *out, size_t n);
 /* A random (version 4) UUID as text, from a generator seeded by crypto_random a thread. */
 void crypto_uuid(char out[37]);
+/* The name-based (version 5) UUID of a text in the name space of OIDs: always the same. */
+void crypto_uuid_of(struct str text, char out[37]);
 /* n characters of "bcdfghjklmnpqrstvwxz2456789", as generateName has them; out gets a NUL. */
 void crypto_name_suffix(char *out, size_t n);
 /* Comparison whose time does not depend on where the strings differ. */

@@ -35,6 +35,12 @@
 #define LIMIT_UPDATE_MANAGERS 10                   /* in managedFields; the oldest are merged, as the reference */
 #define LIMIT_JSON_PATCH_OPS 10000                 /* as the reference */
 #define LIMIT_JSON_PATCH_STEPS 50000000            /* members and items passed over while finding what the ops name */
+/* ---- dashboards ---- */
+#define LIMIT_DASHBOARD_UID 40                     /* a dashboard's name, as Grafana's */
+#define LIMIT_DASHBOARD_TITLE 5000                 /* bytes of its title, as Grafana's */
+#define LIMIT_DASHBOARD_MESSAGE 500                /* bytes of what is said of a change to it, as Grafana's */
+#define LIMIT_DASHBOARD_PANELS 2000                /* rows too; also the elements of v2 */
+#define LIMIT_DASHBOARD_PARTS 20000                /* panels, queries, transformations, links, variables, annotations together */
 /* ---- lists and watches ---- */
 #define LIMIT_LIST_SLICE_BYTES (256u * 1024)       /* what an event loop reads from the store at a time */
 #define LIMIT_LIST_WHOLE_BYTES (32u * 1024 * 1024) /* of a list in a form that cannot be sent while it is read (YAML), as JSON */

@@ -78,6 +78,16 @@ static void test_uuid_of_threads(void **state)
     assert_string_not_equal(here, there);
 }
 
+static void test_uuid_of_text(void **state)
+{
+    (void)state;
+    char id[37];
+    crypto_uuid_of(STR("abc"), id);
+    assert_string_equal(id, "7697a46f-b283-5da3-8e7c-62c11c03dd9e");
+    crypto_uuid_of(STR_NULL, id);
+    assert_string_equal(id, "0a68eb57-c88a-5f34-9e9d-27f85e68af4f");
+}
+
 static void test_suffix(void **state)
 {
     (void)state;
@@ -252,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_hashes),
         cmocka_unit_test(test_uuid),
         cmocka_unit_test(test_uuid_of_threads),
+        cmocka_unit_test(test_uuid_of_text),
         cmocka_unit_test(test_suffix),
         cmocka_unit_test(test_equal),
         cmocka_unit_test(test_base64),

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dashboards: real ones in every version, as tables, patched and applied, with what their readers may do to them; what is refused and
+how it is told. Those in tests/data/dashboards, or in the directory that CORACLE_DASHBOARDS names."""
+import glob, json, os, unittest
+
+import support
+from support import ROOT, Watch
+
+GROUP = "/apis/dashboard.grafana.app/"
+FOLDERS = "/apis/folder.grafana.app/v1/namespaces/%s/folders"
+CLASSIC, SECOND = ["v0alpha1", "v1beta1", "v1"], ["v2alpha1", "v2beta1", "v2"]
+PATCH = {"Content-Type": "application/merge-patch+json"}
+APPLY = {"Content-Type": "application/apply-patch+yaml"}
+
+
+def models():
+    folder = os.environ.get("CORACLE_DASHBOARDS") or os.path.join(ROOT, "tests", "data", "dashboards")
+    return {os.path.basename(p)[:-5]: json.load(open(p, encoding="utf-8")) for p in sorted(glob.glob(folder + "/*.json"))}
+
+
+class Dashboards(unittest.TestCase):
+    def setUp(self):
+        self.server, self.ns = support.SHARED, self.id().rsplit(".", 1)[1].replace("_", "-")
+        self.must("POST", "/api/v1/namespaces", {"metadata": {"name": self.ns}}, want=201)
+
+    def path(self, name="", version="v1", sub=""):
+        return GROUP + version + "/namespaces/" + self.ns + "/dashboards" + ("/" + name if name else "") + ("/" + sub if sub else "")
+
+    def ask(self, method, path, body=None, headers=None, token=None):
+        data = None if body is None else body if isinstance(body, (bytes, str)) else json.dumps(body)
+        head = dict({"Content-Type": "application/json"} if data is not None else {}, **(headers or {}))
+        status, _, answer = self.server.request(method, path, data, head, token)
+        return status, answer
+
+    def must(self, method, path, body=None, headers=None, want=200):
+        status, answer = self.ask(method, path, body, headers)
+        self.assertEqual(status, want, str(answer)[:600])
+        return answer
+
+    def dashboard(self, name, spec, version="v1", **meta):
+        return {"apiVersion": "dashboard.grafana.app/" + version, "kind": "Dashboard", "metadata": dict(name=name, **meta), "spec": spec}
+
+    def make(self, name, spec, version="v1", want=201, **meta):
+        return self.must("POST", self.path(version=version), self.dashboard(name, spec, version, **meta), want=want)
+
+    def refused(self, want, text, field=None, name="bad", spec=None, version="v1", **meta):
+        status, answer = self.ask("POST", self.path(version=version), self.dashboard(name, spec, version, **meta))
+        self.assertEqual((status, text in answer["message"]), (want, True), answer)
+        causes = [c["field"] for c in answer.get("details", {}).get("causes", [])]
+        if field:
+            self.assertIn(field, causes, answer)
+        return answer
+
+    # ---- real ones ----
+
+    def test_real(self):
+        for name, model in models().items():
+            made = self.make(name[:40], model)
+            self.assertEqual({k: v for k, v in model.items() if k not in ("uid", "id", "version")}, made["spec"])
+            self.assertNotIn("status", made)
+            read = {v: self.must("GET", self.path(name[:40], v)) for v in CLASSIC + SECOND}
+            for v in CLASSIC:
+                self.assertEqual(read[v]["spec"], made["spec"])
+            for v in set(read) - {"v1"}:
+                self.assertEqual(read[v]["status"], {"conversion": {"failed": False, "storedVersion": "v1"}}, v)
+                self.assertEqual(read[v]["metadata"], made["metadata"])
+            self.assertEqual(len(read["v2"]["spec"]["elements"]), sum(p["type"] != "row" for p in model["panels"]))
+        items = self.must("GET", self.path(version="v2"))["items"]
+        self.assertEqual({i["metadata"]["name"]: i["spec"] for i in items},
+                         {i["metadata"]["name"]: self.must("GET", self.path(i["metadata"]["name"], "v2"))["spec"] for i in items})
+
+    def test_written_in_each(self):
+        """An object is stored as it was written, and reads the same in every version, whichever that was."""
+        model = models()["nodes"]
+        self.make("first", model)
+        wanted = {v: self.must("GET", self.path("first", v))["spec"] for v in CLASSIC + SECOND}
+        for v in CLASSIC + SECOND:
+            name = "in-" + v
+            made = self.make(name, wanted[v], v)
+            self.assertEqual(made["spec"], wanted[v])
+            self.assertNotIn("status", self.must("GET", self.path(name, v)))
+            for other in SECOND:
+                got = self.must("GET", self.path(name, other))
+                self.assertEqual(got["spec"], wanted[other], "%s as %s" % (v, other))
+                if other != v:
+                    self.assertEqual(got["status"]["conversion"]["storedVersion"], v)
+
+    def test_written_again_in_another(self):
+        made = self.make("d", {"title": "T", "panels": [{"id": 1, "type": "stat"}]})
+        v2 = self.must("PATCH", self.path("d", "v2"), {"spec": {"title": "U"}}, PATCH)
+        self.assertNotIn("status", v2)
+        self.assertGreater(int(v2["metadata"]["resourceVersion"]), int(made["metadata"]["resourceVersion"]))
+        v1 = self.must("GET", self.path("d"))
+        self.assertEqual((v1["spec"]["title"], v1["spec"]["panels"][0]["type"]), ("U", "stat"))
+        self.assertEqual(v1["status"]["conversion"], {"failed": False, "storedVersion": "v2"})
+        v1["spec"]["title"] = "V"  # what was read is sent back whole
+        back = self.must("PUT", self.path("d"), v1)
+        self.assertNotIn("status", back)
+        self.assertNotIn("status", self.must("GET", self.path("d")))
+        self.assertEqual(self.must("GET", self.path("d", "v2"))["spec"]["title"], "V")
+
+    def test_patched_and_applied(self):
+        for name, model in models().items():
+            self.make(name[:40], model)
+            got = self.must("PATCH", self.path(name[:40]), {"spec": {"tags": ["x", "y"], "panels": model["panels"][:2]}}, PATCH)
+            self.assertEqual((got["spec"]["tags"], len(got["spec"]["panels"])), (["x", "y"], 2))
+            self.assertEqual(got["metadata"]["generation"], 2)
+            same = self.must("PATCH", self.path(name[:40]), {"spec": {"tags": ["x", "y"]}}, PATCH)
+            self.assertEqual(same["metadata"]["resourceVersion"], got["metadata"]["resourceVersion"])
+        model = models()["grafana-overview"]
+        url = self.path("applied") + "?fieldManager=me"
+        made = self.must("PATCH", url, self.dashboard("applied", model), APPLY, want=201)
+        again = self.must("PATCH", url, self.dashboard("applied", model), APPLY)
+        self.assertEqual(again["metadata"]["resourceVersion"], made["metadata"]["resourceVersion"])
+        status, answer = self.ask("PATCH", self.path("applied") + "?fieldManager=you", self.dashboard("applied", {"title": "Mine"}), APPLY)
+        self.assertEqual(status, 409, answer)
+        self.assertEqual(answer["details"]["causes"][0]["field"], ".spec.title")
+
+    def test_table(self):
+        self.must("POST", FOLDERS % self.ns, {"apiVersion": "folder.grafana.app/v1", "kind": "Folder", "metadata": {"name": "f"}, "spec": {"title": "F"}}, want=201)
+        self.make("d", {"title": "Title", "tags": ["a", "b"]}, annotations={"grafana.app/folder": "f"})
+        table = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
+        for version in CLASSIC + SECOND:
+            got = self.must("GET", self.path(version=version), headers=table)
+            self.assertEqual([c["name"] for c in got["columnDefinitions"]], ["Name", "Title", "Folder", "Tags", "Age"])
+            self.assertEqual(got["rows"][0]["cells"][:4], ["d", "Title", "f", '["a","b"]'])
+
+    def test_watch(self):
+        w = Watch(self.server, self.path(version="v2"))
+        try:
+            self.make("d", {"title": "T", "panels": [{"id": 1, "type": "stat"}]})
+            self.must("PATCH", self.path("d"), {"spec": {"title": "U"}}, PATCH)
+            self.must("DELETE", self.path("d"))
+            events = w.wait(3)
+            self.assertEqual(w.short(), ["ADDED d", "MODIFIED d", "DELETED d"])
+            self.assertEqual([e["object"]["apiVersion"] for e in events], ["dashboard.grafana.app/v2"] * 3)
+            self.assertEqual(events[1]["object"]["spec"]["elements"]["panel-1"]["kind"], "Panel")
+        finally:
+            w.close()
+
+    # ---- subresources ----
+
+    def test_dto(self):
+        self.make("aBc_1", {"title": "Über all, 50%: Жук"})
+        for version in ("v1", "v2"):
+            dto = self.must("GET", self.path("aBc_1", version, "dto"))
+            self.assertEqual((dto["kind"], dto["apiVersion"]), ("DashboardWithAccessInfo", "dashboard.grafana.app/" + version))
+            self.assertEqual(dto["spec"], self.must("GET", self.path("aBc_1", version))["spec"])
+            access = dto.pop("access")
+            self.assertEqual(access["slug"], "ueber-all-50253a-zhuk")
+            self.assertEqual(access["url"], "/d/aBc_1/ueber-all-50253a-zhuk")
+            for may in ("canSave", "canEdit", "canAdmin", "canStar", "canDelete"):
+                self.assertIs(access[may], True, may)
+            actions = {"canAdd": True, "canEdit": True, "canDelete": True}
+            self.assertEqual(access["annotationsPermissions"], {"dashboard": actions, "organization": actions})
+            alone = self.must("GET", self.path("aBc_1", version, "access"))
+            self.assertEqual((alone.pop("kind"), alone.pop("apiVersion")), ("DashboardAccess", "dashboard.grafana.app/" + version))
+            self.assertEqual(alone, access)
+        plain = self.must("GET", self.path("aBc_1", "v1", "dto") + "?includeAccess=false")
+        self.assertEqual((plain["kind"], "access" in plain), ("Dashboard", False))
+        self.assertEqual(self.ask("GET", self.path("none", "v1", "dto"))[0], 404)
+        self.assertEqual(self.ask("PUT", self.path("aBc_1", "v1", "dto"), {})[0], 405)
+
+    # ---- what the server makes of it ----
+
+    def test_model_is_settled(self):
+        made = self.make("d", {"title": "T", "uid": "other", "version": 7, "id": 42, "schemaVersion": 39})
+        self.assertEqual(made["spec"], {"title": "T", "schemaVersion": 39})
+        self.assertEqual(made["metadata"]["labels"], {"grafana.app/deprecatedInternalID": "42"})
+        second = self.make("e", {"title": "T"}, "v2")
+        self.assertEqual(second["spec"], {"title": "T", "elements": {}, "layout": {"kind": "GridLayout", "spec": {"items": []}}})
+        put = self.must("PUT", self.path("new"), self.dashboard("new", {"title": "T"}), want=201)
+        self.must("PUT", self.path("new"), self.dashboard("new", {"title": "U"}))  # without a resourceVersion
+        self.assertEqual(put["metadata"]["generation"], 1)
+
+    def test_warning(self):
+        body = json.dumps(self.dashboard("d", {"title": "T", "panels": [{"id": 1}, {"id": 1}, {"id": 1}]}))
+        status, headers, _ = self.server.request("POST", self.path(), body, {"Content-Type": "application/json"})
+        self.assertEqual(status, 201)
+        self.assertIn("several panels have the id 1", str(headers))
+
+    def test_cannot_be_converted(self):
+        spec = {"title": "T", "layout": {"kind": "GridLayout", "spec": {"items": [
+            {"kind": "GridLayoutItem", "spec": {"x": 0, "y": 0, "width": 1, "height": 1, "element": {"kind": "ElementReference", "name": "none"}}}]}}}
+        self.make("d", spec, "v2")
+        made = self.must("GET", self.path("d", "v2"))
+        got = self.must("GET", self.path("d"))
+        self.assertEqual(got["spec"], {"title": "T"})
+        self.assertEqual(got["status"]["conversion"], {
+            "failed": True, "storedVersion": "v2", "error": "panel with uid none not found in the dashboard elements",
+            "source": {"apiVersion": made["apiVersion"], "kind": "Dashboard", "spec": made["spec"]}})
+        self.assertEqual(self.must("GET", self.path("d", "v2alpha1"))["status"]["conversion"]["failed"], False)
+        # What only stands for it does not take its place.
+        for method, body, headers in (("PUT", got, None), ("PATCH", {"spec": {"title": "U"}}, PATCH)):
+            status, answer = self.ask(method, self.path("d"), body, headers)
+            self.assertEqual((status, "change it in version v2" in answer["message"]), (400, True), answer)
+        self.assertEqual(self.must("GET", self.path("d", "v2"))["spec"], made["spec"])
+        self.must("PUT", self.path("d"), self.dashboard("d", {"title": "New"}))
+        self.assertEqual(self.must("GET", self.path("d", "v2"))["spec"]["title"], "New")
+        self.make("old", {"title": "T", "schemaVersion": 14, "rows": [{"panels": []}]}, "v0alpha1")
+        self.assertEqual(self.must("GET", self.path("old", "v1"))["status"]["conversion"]["failed"], False)
+        self.assertIn("schemaVersion 14", self.must("GET", self.path("old", "v2"))["status"]["conversion"]["error"])
+
+    # ---- refusals ----
+
+    def test_bad_input(self):
+        empty = "Dashboard title cannot be empty"
+        for version in CLASSIC + SECOND:
+            self.refused(400, empty, "spec.title", spec={}, version=version)
+            self.refused(400, empty, "spec.title", spec={"title": " \n\t"}, version=version)
+            self.refused(422, "must be of type string", "spec.title", spec={"title": 3}, version=version)
+            self.refused(422, "must be of type object", "spec", spec=[1], version=version)
+            self.refused(422, "Required value", "spec", spec=None, version=version)
+        too_long = "Dashboard title cannot contain more than 5 000 characters"
+        self.refused(400, too_long, "spec.title", spec={"title": "x" * 5001})
+        self.make("long", {"title": "x" * 5000})
+        self.refused(400, too_long, "spec.title", spec={"title": "x" * 2900000})
+        self.refused(422, "must be of type array", "spec.panels", spec={"title": "T", "panels": {"a": 1}})
+        self.refused(422, "must be of type object", "spec.panels[0]", spec={"title": "T", "panels": ["a"]})
+        self.refused(422, "must be of type string", "spec.tags[0]", spec={"title": "T", "tags": [1]})
+        self.refused(422, "Required value", "spec.elements.a.kind", spec={"title": "T", "elements": {"a": {"spec": {}}}}, version="v2")
+        self.refused(400, "uid contains illegal characters", "metadata.name", name="a.b", spec={"title": "T"})
+        self.refused(400, "uid contains illegal characters", "metadata.name", name="ä", spec={"title": "T"})
+        self.refused(400, "uid too long, max 40 characters", "metadata.name", name="a" * 41, spec={"title": "T"})
+        self.refused(400, "uid contains illegal characters", "metadata.name", name="a/b", spec={"title": "T"})
+        self.refused(400, "Dashboard message cannot contain more than 500 characters", "metadata.annotations[grafana.app/message]",
+                     spec={"title": "T"}, annotations={"grafana.app/message": "m" * 501})
+        self.refused(404, "folders.folder.grafana.app \"none\" not found", spec={"title": "T"}, annotations={"grafana.app/folder": "none"})
+
+    def test_refresh(self):
+        for n, good in enumerate(("", "5s", "30s", "1m30s", "1d", "auto", False, None, "5000ms")):
+            self.make("r%d" % n, {"title": "T", "refresh": good})
+        for bad, text in (("1s", "too low"), ("100ms", "too low"), ("often", "parsing refresh duration"), ("-5s", "parsing"), ("5", "parsing")):
+            self.refused(400, text, "spec.refresh", spec={"title": "T", "refresh": bad})
+        self.refused(400, "too low", "spec.timeSettings.autoRefresh", spec={"title": "T", "timeSettings": {"autoRefresh": "1s"}}, version="v2")
+
+    def test_large(self):
+        """What is beyond the caps is refused, and what is just within them converts in a moment."""
+        for size in (10 << 20, 20 << 20):
+            body = '{"spec":{"title":"%s"}}' % ("x" * size)
+            status, answer = self.ask("POST", self.path(), body)
+            self.assertEqual((status, answer["reason"]), (413, "RequestEntityTooLarge"))
+        self.refused(413, "limit is %d" % support.LIMITS["LIMIT_DASHBOARD_PANELS"], spec={"title": "T", "panels": [{}] * 2001})
+        self.refused(413, "limit is %d" % support.LIMITS["LIMIT_DASHBOARD_PARTS"], spec={"title": "T", "panels": [{"targets": [{}] * 20000}]})
+        nested = {"type": "row", "collapsed": True, "panels": [{"id": 1}] * 1000}
+        self.refused(413, "panels and rows", spec={"title": "T", "panels": [nested, nested, nested]})
+        source = {"type": "p" * 1000000, "uid": "u"}
+        self.make("wide", {"title": "T", "panels": [{"id": 7, "datasource": source, "targets": [{}] * 15000}] + [{"id": 7}] * 1990})
+        got = self.must("GET", self.path("wide", "v2"))
+        self.assertEqual(len(got["spec"]["elements"]), 1991)
+        many = {"m%d" % i: i for i in range(15000)}
+        self.make("members", {"title": "T", "panels": [dict(many, id=1, targets=[many])], **many})
+        v2 = self.must("GET", self.path("members", "v2"))
+        del v2["metadata"]["resourceVersion"]
+        v2["metadata"]["name"] = "members2"
+        del v2["metadata"]["uid"], v2["status"]
+        self.must("POST", self.path(version="v2"), v2, want=201)
+        self.assertEqual(self.must("GET", self.path("members2"))["spec"]["panels"][0]["targets"][0]["m14999"], 14999)
+
+
+if __name__ == "__main__":
+    unittest.main()
