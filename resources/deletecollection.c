@@ -23,6 +23,11 @@ struct collection {
     size_t in_flight;
     bool starting;  /* somebody is in start_some */
     struct err err; /* the first that went wrong */
+    /* Of a type that refuses deletes by rules of its own (a folder that is not empty): tried again
+     * when the others are through, as long as something goes. */
+    struct victim *refused;
+    struct err refusal; /* of the first of them */
+    bool went;          /* since the last of them was tried */
     yyjson_mut_doc *doc;
     yyjson_mut_val *items;
 };
@@ -75,6 +80,7 @@ static void finish(struct collection *c)
     if (rc) {
         err_move(&op->err, &c->err);
     }
+    err_finish(&c->refusal);
     pthread_mutex_destroy(&c->lock);
     op_finish(op, rc);
 }
@@ -86,15 +92,29 @@ static void go_on(struct pool_task *t)
     start_some((struct collection *)((char *)t - offsetof(struct collection, task)));
 }
 
+static void take_refusal(struct collection *c, const struct op *one)
+{
+    struct victim *v = ARENA_NEW(&c->op->arena, struct victim);
+    *v = (struct victim){c->refused, arena_str(&c->op->arena, one->scope.ns),
+                         arena_str(&c->op->arena, one->name)};
+    if (!c->refused) {
+        err_copy(&c->refusal, &one->err);
+    }
+    c->refused = v;
+}
+
 /* The end of one delete, on any thread: takes note; the next ones are started on the pool, never on
  * the committer's thread. */
 static void deleted(struct op *one, void *arg)
 {
     struct collection *c = arg;
     pthread_mutex_lock(&c->lock);
-    if (one->code && one->code != ERR_NOT_FOUND && !c->err.code) {
+    if (one->code == ERR_BAD_REQUEST && one->type->strategy->before_delete) {
+        take_refusal(c, one);
+    } else if (one->code && one->code != ERR_NOT_FOUND && !c->err.code) {
         err_copy(&c->err, &one->err);
     }
+    c->went |= !one->code;
     c->in_flight--;
     bool wake = !c->starting && !c->in_flight;
     c->starting |= wake;
@@ -125,12 +145,29 @@ static void start_one(struct collection *c, const struct victim *v)
     engine_start(op->engine, one);
 }
 
+/* Takes up what was refused, once nothing else is left. */
+static void try_again(struct collection *c)
+{
+    if (c->first || !c->refused || c->err.code) {
+        return;
+    }
+    if (!c->went || c->op->dry_run) {
+        err_move(&c->err, &c->refusal);
+        return;
+    }
+    err_finish(&c->refusal);
+    c->first = c->refused;
+    c->refused = NULL;
+    c->went = false;
+}
+
 /* Starts a round of deletes; whoever sees the last of them end starts the next. */
 static void start_some(struct collection *c)
 {
     struct victim *round[IN_FLIGHT];
     size_t n = 0;
     pthread_mutex_lock(&c->lock);
+    try_again(c);
     while (n < IN_FLIGHT && c->first && !c->err.code) {
         round[n++] = c->first;
         c->first = c->first->next;
