@@ -76,7 +76,7 @@ static void insert_version(struct registry_group *g, struct str version)
     g->n_versions++;
 }
 
-/* The served versions of all types, each once. They point into the types. */
+/* The served versions of all types that are not hidden, each once. They point into the types. */
 static void collect_versions(struct registry_group *g)
 {
     size_t room = 1;
@@ -86,7 +86,7 @@ static void collect_versions(struct registry_group *g)
     g->versions = block_of(g)->versions = alloc_bytes(room * sizeof(*g->versions));
     for (size_t i = 0; i < g->n_types; i++) {
         const struct type *t = g->types[i];
-        for (size_t j = 0; j < t->n_served; j++) {
+        for (size_t j = 0; j < t->n_served && !t->hidden; j++) {
             insert_version(g, t->versions[t->ordered[j]].name);
         }
     }

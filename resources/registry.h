@@ -12,7 +12,7 @@ struct registry_group {
     struct str name;
     struct type **types; /* sorted by resource */
     size_t n_types;
-    struct str *versions; /* served ones, highest priority first */
+    struct str *versions; /* served ones of types that are not hidden, highest priority first */
     size_t n_versions;
     bool custom;          /* made of definitions applied or loaded, not of built-ins */
 };

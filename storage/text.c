@@ -242,11 +242,14 @@ static int open_once(struct text *t, struct err *err)
 {
     struct text_conn *c = NULL;
     int r = conn_open(t->path, SQLITE_OPEN_CREATE, WRITER_CACHE_KIB, &c, err);
+    int64_t n = 0;
     r = r < 0 ? r : conn_prepare(c, err);
+    r = r < 0 ? r : number(c, "SELECT count(*) FROM doc", &n, err);
     if (r < 0) {
         conn_close(c);
         return r;
     }
+    atomic_store(&t->count, n);
     t->writer = c;
     return 0;
 }
@@ -393,6 +396,7 @@ int text_begin(struct text *t, struct err *err)
     if (r < 0) {
         end_write(t);
     }
+    t->added = 0;
     return r;
 }
 
@@ -413,9 +417,15 @@ int text_commit(struct text *t, struct str origin, int64_t rev, struct err *err)
     int r = text_run(c, st, err);
     r = r < 0 ? r : text_exec(c, "COMMIT", err);
     if (r == 0) {
+        atomic_fetch_add(&t->count, t->added);
         end_write(t);
     }
     return r;
+}
+
+int64_t text_count(const struct text *t)
+{
+    return atomic_load(&t->count);
 }
 
 static struct str cut_text(struct str s)
@@ -497,6 +507,7 @@ int text_remove(struct text *t, struct str key, struct err *err)
 {
     int64_t id;
     int r = find_row(t->writer, key, &id, err);
+    t->added -= r == 0 && id;
     return r < 0 || !id ? r : remove_row(t->writer, id, err);
 }
 
@@ -576,6 +587,7 @@ int text_put(struct text *t, const struct text_document *d, struct err *err)
     r = r < 0 ? r : insert_doc(t->writer, d, title, &a, &id, err);
     r = r < 0 ? r : insert_words(t->writer, id, texts, title, &a, err);
     r = r < 0 ? r : insert_values(t->writer, id, d, err);
+    t->added++;
     arena_finish(&a);
     return r;
 }
@@ -596,6 +608,7 @@ int text_remove_some(struct text *t, struct str type, size_t limit, bool *ret_mo
     }
     for (size_t i = 0; r == 0 && i < n; i++) {
         r = remove_row(c, ids[i], err);
+        t->added--;
     }
     *ret_more = n == limit;
     arena_finish(&a);

@@ -123,7 +123,7 @@ int text_find(struct text *t, const struct text_query *q, struct arena *a, struc
 int text_find_keys(struct text *t, const struct text_query *q, struct arena *a, struct str **ret, size_t *ret_n,
                    struct err *err);
 
-/* How many documents there are. */
-int text_count(struct text *t, int64_t *ret, struct err *err);
+/* How many documents there are; any thread, lock-free. */
+int64_t text_count(const struct text *t);
 
 #endif

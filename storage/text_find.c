@@ -406,21 +406,3 @@ int text_types(struct text *t, struct arena *a, struct text_type **ret, size_t *
     }
     return r;
 }
-
-int text_count(struct text *t, int64_t *ret, struct err *err)
-{
-    struct text_conn *c;
-    sqlite3_stmt *st = NULL;
-    int r = text_reader(t, &c, err);
-    if (r < 0) {
-        return r;
-    }
-    sqlite3_prepare_v2(c->db, "SELECT count(*) FROM doc", -1, &st, NULL);
-    r = text_step(c, st, err);
-    if (r > 0) {
-        *ret = sqlite3_column_int64(st, 0);
-    }
-    sqlite3_finalize(st);
-    text_reader_done(t, c);
-    return r < 0 ? r : 0;
-}

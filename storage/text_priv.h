@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "base/buf.h"
 #include "storage/text.h"
@@ -41,6 +42,8 @@ struct text {
     pthread_rwlock_t file; /* written while the file is replaced, read by what uses it */
     struct text_conn *writer;
     pthread_mutex_t only;      /* in memory: over the one connection */
+    _Atomic int64_t count;     /* documents as of the last commit, */
+    int64_t added;             /* and by how many the write under way makes them more */
     pthread_mutex_t idle_lock; /* over: */
     struct text_conn *idle;    /* connections that read, and do not at the moment */
     size_t n_idle;
