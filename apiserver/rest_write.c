@@ -135,6 +135,7 @@ void rest_change(struct call *c)
     op->done = on_done;
     op->done_arg = c;
     op->verb = VERB_UPDATE;
+    op->change_verb = r->verb;
     op->change = r->sub;
     op->subresource = STR("");
     int code = negotiate_answer(c, !r->type->custom, NEGOTIATE_OBJECT, &r->form, &err);

@@ -125,7 +125,11 @@ void access_add_authenticator(struct access *a, const struct authenticator *x)
 void access_add_authorizer(struct access *a, const struct authorizer *x)
 {
     a->authorizers = alloc_resize(a->authorizers, (a->n_authorizers + 1) * sizeof(*a->authorizers));
-    a->authorizers[a->n_authorizers++] = *x;
+    size_t at = a->n_authorizers++;
+    for (; at > 0 && a->authorizers[at - 1].order > x->order; at--) {
+        a->authorizers[at] = a->authorizers[at - 1];
+    }
+    a->authorizers[at] = *x;
 }
 
 /* Takes the reference u; gives one to a user who is in system:authenticated. */

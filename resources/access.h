@@ -63,6 +63,7 @@ struct authorizer {
     const char *name;
     enum decision (*authorize)(void *self, const struct attributes *a, const char **ret_reason);
     void *self;
+    int order; /* smaller first; of one order: as they were added */
 };
 
 /* The lists that services add to at construction and that stand unchanged while the server runs. */
@@ -74,7 +75,7 @@ void access_add_authorizer(struct access *a, const struct authorizer *x);
 /* Asks the authenticators in order. 0 with a user; ERR_UNAUTHORIZED. Nothing presented: the user system:anonymous in the group
  * system:unauthenticated. A user found gets the group system:authenticated. */
 int access_authenticate(struct access *a, const struct credentials *c, struct user **ret_user, struct err *err);
-/* Asks the authorizers in order; the first opinion counts; none: DENY. */
+/* Asks the authorizers by their order; the first opinion counts; none: DENY. */
 enum decision access_authorize(struct access *a, const struct attributes *at, const char **ret_reason);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The admission chain: the list of plugins, in order, and its two passes. */
+/* The admission chain: the list of plugins, in order, and its three passes. */
 #include "resources/admission.h"
 
 #include "base/alloc.h"
@@ -27,6 +27,18 @@ int admission_mutate(struct engine *e, struct admission_request *r, struct err *
     for (size_t i = 0; i < e->n_plugins; i++) {
         const struct admission_plugin *p = &e->plugins[i];
         int rc = p->mutate ? p->mutate(p->self, r, err) : 0;
+        if (rc) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int admission_complete(struct engine *e, struct admission_request *r, struct err *err)
+{
+    for (size_t i = 0; i < e->n_plugins; i++) {
+        const struct admission_plugin *p = &e->plugins[i];
+        int rc = p->complete ? p->complete(p->self, r, err) : 0;
         if (rc) {
             return rc;
         }

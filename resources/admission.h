@@ -23,6 +23,10 @@ struct admission_plugin {
      * when they come). An error refuses the write. */
     int (*mutate)(void *self, struct admission_request *r, struct err *err);
     int (*validate)(void *self, struct admission_request *r, struct err *err);
+    /* Sets what follows from the change as a whole, once everything else of the new object stands, its generation too, and before it is
+     * validated: after all mutating plugins and the type's own prepare. Of creates, updates and deletes that only
+     * mark the object. May be NULL. */
+    int (*complete)(void *self, struct admission_request *r, struct err *err);
     void *self;
 };
 

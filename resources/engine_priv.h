@@ -143,6 +143,7 @@ void engine_tell(const struct engine *e, const struct store_event *events, size_
 
 /* ---- admission.c ---- */
 int admission_mutate(struct engine *e, struct admission_request *r, struct err *err);
+int admission_complete(struct engine *e, struct admission_request *r, struct err *err);
 int admission_validate(struct engine *e, struct admission_request *r, struct err *err);
 
 /* ---- read.c ---- */
@@ -231,6 +232,8 @@ int write_delete(struct write *w, struct err *err);
 int write_validate(struct write *w, struct err *err);
 /* Asks the plugins; obj may be NULL (delete). */
 int write_admit(struct write *w, bool mutate, struct err *err);
+/* Their last word on obj before it is validated. */
+int write_complete(struct write *w, struct err *err);
 /* Calls the strategy's last hook, which may add other objects. */
 int write_also_hook(struct write *w, struct err *err);
 /* Whether nothing holds the object any more. */
@@ -263,6 +266,8 @@ void collection_start(struct op *op);
 /* ---- list.c ---- */
 /* The checks of list options that answer 422 together; watch: those of a watch. */
 int list_check_options(const struct list_options *o, bool watch, struct err *err);
+/* Asks the type what of it the op's user may see. */
+void list_narrow_user(struct op *op);
 /* The scope and the single name (STR_NULL: none) that a list or watch comes down to, selectors
  * regarded. */
 void list_narrow(const struct op *op, struct scope *ret_scope, struct str *ret_name);

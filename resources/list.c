@@ -138,6 +138,7 @@ int list_open(struct engine *e, struct op *op, const struct representation *r, s
     if (rc) {
         return rc;
     }
+    list_narrow_user(op);
     struct list *l = create(e, op, r);
     rc = op->list.continue_token.len ? open_continue(l, err) : open_version(l, err);
     if (!rc && l->rev) {

@@ -45,6 +45,14 @@ int list_check_options(const struct list_options *o, bool watch, struct err *err
     return rc;
 }
 
+void list_narrow_user(struct op *op)
+{
+    const struct type_strategy *s = op->type->strategy;
+    if (s->narrow && op->user) {
+        s->narrow(op->type->self, op);
+    }
+}
+
 void list_narrow(const struct op *op, struct scope *ret_scope, struct str *ret_name)
 {
     *ret_scope = op->scope;

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "resources/fieldset_priv.h"
 #include "resources/managed_priv.h"
+#include "resources/platform.h"
 #include "resources/represent.h"
 
 #include <stdlib.h>
@@ -79,13 +80,29 @@ static void add_name(struct fieldset_builder *b, struct arena *a, const char *na
     fieldset_add(b, a, &e, true, children);
 }
 
+/* The stamps of the app platform: whatever an object is sent with, the server sets them. */
+static struct fieldset *stamps(struct arena *a)
+{
+    static const char *const names[] = {PLATFORM_CREATED_BY, PLATFORM_UPDATED_BY,
+                                        PLATFORM_UPDATED_TIMESTAMP};
+    struct fieldset_builder b = {0};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        add_name(&b, a, names[i], NULL);
+    }
+    return fieldset_finish(&b, a);
+}
+
 /* Made for each write, so in one go; in order. */
-static const struct fieldset *strip_set(struct arena *a)
+static const struct fieldset *strip_set(struct arena *a, const struct type *t)
 {
     static const char *const names[] = {
         "clusterName",     "creationTimestamp", "generation", "managedFields", "name", "namespace",
         "resourceVersion", "selfLink",          "uid"};
     struct fieldset_builder meta = {0}, root = {0};
+    if (platform_type(t)) {
+        const struct element annotations = {.kind = ELEMENT_FIELD, .name = STR("annotations")};
+        fieldset_add(&meta, a, &annotations, false, stamps(a));
+    }
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         add_name(&meta, a, names[i], NULL);
     }
@@ -127,7 +144,7 @@ void managed_rules_init(struct managed_rules *r, const struct managed *m)
                   .schema = schema_of,
                   .convert = convert,
                   .reset = reset_of,
-                  .strip = strip_set(m->arena),
+                  .strip = strip_set(m->arena, m->type),
                   .arg = r},
         .m = m,
         .reset = reset_set(m),

@@ -94,6 +94,7 @@ struct op {
     struct str subresource; /* "" none */
     const struct type_query *query;         /* a get that is computed; NULL: none */
     const struct type_subresource *change;  /* an update by a subresource's change hook (`subresource` is "" then); NULL: none */
+    enum verb change_verb;  /* with change: what was asked, update, create or delete */
     struct str subpath;     /* what stood behind the subresource in the path; "" nothing */
     const struct op_param *params; /* of the query, for hooks that answer; in the arena */
     size_t n_params;

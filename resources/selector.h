@@ -31,6 +31,9 @@ bool selector_match_key(const struct field_selector *s, struct str ns, struct st
 /* The one name that the selector requires of metadata.name (or .namespace): a shortcut for lists and watches. STR_NULL: none. */
 struct str selector_required(const struct field_selector *s, const char *label);
 
+/* s, and metadata.name one of the n names besides; in the arena, which the names must live as long as. */
+struct field_selector *selector_among(struct arena *a, const struct field_selector *s, const struct str *names, size_t n);
+
 /* Both against an object. */
 bool selector_match(const struct selector *labels, const struct field_selector *fields, const yyjson_mut_val *obj);
 /* Whether only metadata.name and metadata.namespace are asked for, which a key answers without parsing the object. */

@@ -22,6 +22,8 @@ struct term {
     const struct jsonpath *path; /* belongs to the type, which outlives the selector */
     bool equal;
     struct str value;
+    const struct str *among; /* SOURCE_NAME: in place of value, any of these; NULL: value alone */
+    size_t n_among;
 };
 
 struct field_selector {
@@ -201,6 +203,16 @@ static struct str value_text(const yyjson_mut_val *v, struct buf *room)
     return buf_str(room);
 }
 
+static bool text_holds(const struct term *term, struct str text)
+{
+    for (size_t i = 0; i < term->n_among; i++) {
+        if (str_eq(text, term->among[i])) {
+            return true;
+        }
+    }
+    return !term->among && str_eq(text, term->value) == term->equal;
+}
+
 static bool term_holds(const struct term *term, const yyjson_mut_val *obj, struct buf *room)
 {
     struct str value = STR("");
@@ -215,7 +227,7 @@ static bool term_holds(const struct term *term, const yyjson_mut_val *obj, struc
         value = value_text(jsonpath_first(term->path, obj), room);
         break;
     }
-    return str_eq(value, term->value) == term->equal;
+    return text_holds(term, value);
 }
 
 bool selector_match_fields(const struct field_selector *s, const yyjson_mut_val *obj)
@@ -234,7 +246,7 @@ bool selector_match_key(const struct field_selector *s, struct str ns, struct st
     for (size_t i = 0; s && i < s->n; i++) {
         const struct term *term = &s->terms[i];
         if (term->source != SOURCE_PATH &&
-            str_eq(term->source == SOURCE_NAME ? name : ns, term->value) != term->equal) {
+            !text_holds(term, term->source == SOURCE_NAME ? name : ns)) {
             return false;
         }
     }
@@ -245,11 +257,27 @@ struct str selector_required(const struct field_selector *s, const char *label)
 {
     enum source source = strcmp(label, "metadata.name") == 0 ? SOURCE_NAME : SOURCE_NAMESPACE;
     for (size_t i = 0; s && i < s->n; i++) {
-        if (s->terms[i].source == source && s->terms[i].equal) {
+        if (s->terms[i].source == source && s->terms[i].equal && !s->terms[i].among) {
             return s->terms[i].value;
         }
     }
     return STR_NULL;
+}
+
+struct field_selector *selector_among(struct arena *a, const struct field_selector *s,
+                                      const struct str *names, size_t n)
+{
+    size_t before = s ? s->n : 0;
+    struct field_selector *ret = ARENA_NEW(a, struct field_selector);
+    ret->terms = arena_alloc(a, (before + 1) * sizeof(*ret->terms));
+    for (size_t i = 0; i < before; i++) {
+        ret->terms[i] = s->terms[i];
+    }
+    ret->n = before + 1;
+    ret->terms[before] = n == 1 ? (struct term){.equal = true, .value = names[0]}
+                                : (struct term){.equal = true, .among = names, .n_among = n};
+    ret->keys_only = !s || s->keys_only;
+    return ret;
 }
 
 bool selector_keys_only(const struct selector *labels, const struct field_selector *fields)

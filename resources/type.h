@@ -141,6 +141,8 @@ struct type_strategy {
     bool makes_names;
     /* Checks an object's name; NULL: DNS-1123 subdomain. Adds causes at metadata.name (or generateName: is_prefix). */
     void (*name)(void *self, struct str name, bool is_prefix, const struct path *at, struct causes *c);
+    /* Narrows a list, watch or deletecollection to what its user may see, by adding to op->list (selector_among). Once, before it begins. */
+    void (*narrow)(void *self, struct op *op);
     /* What decoding does beyond the schema: fields that are for writing only turned into those that are stored. Before anything else is made of obj. */
     void (*decoded)(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj);
     /* JSON of what is in any object before it is set: fields of a Go struct that the reference always writes. Nobody comes to own them by a create. NULL: nothing. */
@@ -168,6 +170,7 @@ struct type {
     bool generation;           /* metadata.generation is kept */
     bool terminating;          /* its definition is being deleted: creates are refused */
     bool graceful_finalizers;  /* reserved: false */
+    bool platform;             /* of the app platform (resources/platform.h) */
     bool hidden;               /* served, but named in no discovery document */
     bool as_written;           /* objects are stored in the version they were written in, and converted when they are read in another */
     uint32_t verbs;
@@ -213,7 +216,7 @@ struct type_extras {
 
 /* Makes a type from a definition document (checked and defaulted already: see services/definitions). Beside CRD fields a shipped
  * document may have, in spec.coracle: builtin, virtual, storagePrefix, storedAs {apiVersion, kind}, verbs, unconditionalUpdate,
- * returnsDeleted, generation, hidden, storedAsWritten, indexes [{name, jsonPath}], and in each version's entry openapiName, fields
+ * returnsDeleted, generation, platform, hidden, storedAsWritten, indexes [{name, jsonPath}], and in each version's entry openapiName, fields
  * [{label, jsonPath}]. The tree is not kept. ERR_INVALID. */
 int type_create(const yyjson_mut_val *document, const struct type_extras *extras, struct type **ret, struct err *err);
 

@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "resources/jsonpath.h"
+#include "resources/platform.h"
 #include "resources/protobuf_body.h"
 #include "resources/text.h"
 #include "schemas/openapi.h"
@@ -348,6 +349,7 @@ static int make_kind_of_type(const struct builder *b)
     t->virtual_ = json_get_bool(b->extra, "virtual");
     t->unconditional_update = json_get_bool(b->extra, "unconditionalUpdate");
     t->returns_deleted = json_get_bool(b->extra, "returnsDeleted");
+    t->platform = platform_group(t->group) || json_get_bool(b->extra, "platform");
     t->hidden = json_get_bool(b->extra, "hidden");
     t->as_written = json_get_bool(b->extra, "storedAsWritten");
     t->generation = generation ? yyjson_mut_get_bool(generation) : t->custom;

@@ -116,6 +116,7 @@ int watch_open(struct watch_group *g, struct op *op, const struct representation
     if (rc) {
         return rc;
     }
+    list_narrow_user(op);
     struct watcher *w = ALLOC(struct watcher);
     w->op = op_ref(op);
     w->arg = arg;

@@ -4,7 +4,9 @@
 
 enum { GENERATED_NAME_ATTEMPTS = 8 };
 
-static int admit(struct write *w, bool mutate, struct err *err)
+typedef int admission_fn(struct engine *e, struct admission_request *r, struct err *err);
+
+static int admit(struct write *w, admission_fn *pass, struct err *err)
 {
     if (!w->e->n_plugins) {
         return 0;
@@ -25,7 +27,7 @@ static int admit(struct write *w, bool mutate, struct err *err)
             r.operation = operations[i].upper;
         }
     }
-    return mutate ? admission_mutate(w->e, &r, err) : admission_validate(w->e, &r, err);
+    return pass(w->e, &r, err);
 }
 
 int write_admit(struct write *w, bool mutate, struct err *err)
@@ -33,11 +35,16 @@ int write_admit(struct write *w, bool mutate, struct err *err)
     if (mutate && w->op->verb != VERB_PATCH) {
         metadata_dedup_owners(w->doc, w->obj, false, &w->op->warnings);
     }
-    int rc = admit(w, mutate, err);
+    int rc = admit(w, mutate ? admission_mutate : admission_validate, err);
     if (mutate && !rc) {
         metadata_dedup_owners(w->doc, w->obj, true, &w->op->warnings);
     }
     return rc;
+}
+
+int write_complete(struct write *w, struct err *err)
+{
+    return admit(w, admission_complete, err);
 }
 
 /* As the reference, an object that is stored as one of another group is invalid as that. */
@@ -239,6 +246,7 @@ static int prepare(struct write *w, struct err *err)
         json_remove(w->obj, "status");
     }
     rc = t->strategy->prepare ? t->strategy->prepare(t->self, w, w->doc, w->obj, NULL, err) : 0;
+    rc = rc ? rc : write_complete(w, err);
     rc = rc ? rc : write_validate(w, err);
     return rc ? rc : write_admit(w, false, err);
 }

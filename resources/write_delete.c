@@ -120,7 +120,8 @@ static void mark_deleting(struct write *w)
 static int mark(struct write *w, struct err *err)
 {
     mark_deleting(w);
-    int rc = write_encode(w, w->op->type, w->doc, w->obj, &w->value, err);
+    int rc = write_complete(w, err);
+    rc = rc ? rc : write_encode(w, w->op->type, w->doc, w->obj, &w->value, err);
     if (rc) {
         return rc;
     }

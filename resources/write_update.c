@@ -193,7 +193,8 @@ static int prepare(struct write *w, struct str rv, struct err *err)
         return rc;
     }
     bump_generation(w);
-    rc = write_validate(w, err);
+    rc = write_complete(w, err);
+    rc = rc ? rc : write_validate(w, err);
     return rc ? rc : write_admit(w, false, err);
 }
 

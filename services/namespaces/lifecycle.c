@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "resources/platform.h"
 #include "resources/status.h"
 
 static int refuse_terminating(struct op *op, struct str name, struct err *err)
@@ -18,6 +19,21 @@ static int refuse_terminating(struct op *op, struct str name, struct err *err)
     const char *text = arena_printf(&op->arena, "namespace %.*s is being terminated", STR_FMT(ns));
     err_cause(err, "NamespaceTerminating", STR("metadata.namespace"), str_from(text));
     return ERR_FORBIDDEN;
+}
+
+/* Who knows organizations by their numbers is told that each is a namespace. */
+static int refuse_missing(const struct op *op, const struct type *namespaces, struct err *err)
+{
+    struct str ns = op->scope.ns;
+    if (!platform_type(op->type)) {
+        return status_not_found(err, namespaces, ns);
+    }
+    err_set(err, ERR_NOT_FOUND,
+            "namespaces \"%.*s\" not found: an organization is a namespace, to be created before "
+            "anything in it (kubectl create namespace %.*s)",
+            STR_FMT(ns), STR_FMT(ns));
+    err_about(err, namespaces->group, namespaces->resource, ns);
+    return ERR_NOT_FOUND;
 }
 
 static int admit(void *self, struct admission_request *r, struct err *err)
@@ -35,7 +51,7 @@ static int admit(void *self, struct admission_request *r, struct err *err)
         return code;
     }
     if (!ns) {
-        return status_not_found(err, t, op->scope.ns);
+        return refuse_missing(op, t, err);
     }
     if (str_is(json_get_str(json_get(ns, "status"), "phase"), "Terminating")) {
         return refuse_terminating(op, metadata_name(r->obj), err);

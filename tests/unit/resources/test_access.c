@@ -129,11 +129,11 @@ static void test_authorize(void **state)
     struct access *a = access_create();
     assert_int_equal(access_authorize(a, &at, &reason), DECISION_DENY);
     assert_null(reason);
-    access_add_authorizer(a, &(struct authorizer){"none", say, &none});
+    access_add_authorizer(a, &(struct authorizer){"none", say, &none, 0});
     assert_int_equal(access_authorize(a, &at, &reason), DECISION_DENY);
     assert_string_equal(reason, "not mine");
-    access_add_authorizer(a, &(struct authorizer){"allow", say, &allow});
-    access_add_authorizer(a, &(struct authorizer){"deny", say, &deny});
+    access_add_authorizer(a, &(struct authorizer){"allow", say, &allow, 0});
+    access_add_authorizer(a, &(struct authorizer){"deny", say, &deny, 0});
     assert_int_equal(access_authorize(a, &at, &reason), DECISION_ALLOW);
     assert_null(reason);
     assert_int_equal(deny.calls, 0);
@@ -143,12 +143,36 @@ static void test_authorize(void **state)
     access_destroy(a);
 }
 
+static void test_order(void **state)
+{
+    (void)state;
+    struct opinion allow = {DECISION_ALLOW, NULL, 0}, early = {DECISION_DENY, "early", 0},
+                   next = {DECISION_ALLOW, NULL, 0}, last = {DECISION_DENY, "last", 0};
+    const struct attributes at = {.verb = STR("get")};
+    const char *reason = NULL;
+    struct access *a = access_create();
+    access_add_authorizer(a, &(struct authorizer){"last", say, &last, 5});
+    access_add_authorizer(a, &(struct authorizer){"allow", say, &allow, 0});
+    access_add_authorizer(a, &(struct authorizer){"early", say, &early, -5});
+    access_add_authorizer(a, &(struct authorizer){"next", say, &next, -5});
+    assert_int_equal(access_authorize(a, &at, &reason), DECISION_DENY);
+    assert_string_equal(reason, "early");
+    early.decision = DECISION_NO_OPINION;
+    assert_int_equal(access_authorize(a, &at, &reason), DECISION_ALLOW);
+    assert_int_equal(next.calls, 1);
+    next.decision = allow.decision = DECISION_NO_OPINION;
+    assert_int_equal(access_authorize(a, &at, &reason), DECISION_DENY);
+    assert_string_equal(reason, "last");
+    access_destroy(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_user),
         cmocka_unit_test(test_authenticate),
         cmocka_unit_test(test_authorize),
+        cmocka_unit_test(test_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
