@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the black-box tests share: raw connections, answers read byte by byte, watches on a thread, a server that must stay well."""
-import base64, http.client, json, os, re, shutil, socket, ssl, subprocess, threading, time, unittest
+import base64, http.client, itertools, json, os, re, shutil, socket, ssl, subprocess, threading, time, unittest
 
 from lib.server import ROOT, Server, binary
 
 PRESET = "asan"
 SHARED = None  # the server of most tests; run.py sets it
 
+ORGANIZATIONS = itertools.count(1000)
 CONFIGMAPS = "/api/v1/namespaces/%s/configmaps"
 
 
@@ -366,16 +367,17 @@ def openssl(*args, cwd=None):
 
 
 class Case(unittest.TestCase):
-    """Tests against the shared server, each in a namespace of its own; after each the server must be well."""
+    """Tests against the shared server, each in a namespace of its own, which is an organization's so that all types may be in it; after each the
+    server must be well."""
 
     @property
     def server(self):
         return SHARED
 
     def setUp(self):
-        self.ns = re.sub(r"[^a-z0-9]+", "-", self.id().split(".", 1)[-1].lower()).strip("-")[-60:].strip("-")
+        self.ns = "org-%d" % next(ORGANIZATIONS)
         self.configmaps = CONFIGMAPS % self.ns
-        status, _, body = self.server.post("/api/v1/namespaces", {"metadata": {"name": self.ns}})
+        status, _, body = self.server.post("/api/v1/namespaces", {"metadata": {"name": self.ns, "annotations": {"test": self.id()}}})
         self.assertEqual(status, 201, body)
 
     def tearDown(self):
