@@ -425,6 +425,30 @@ class Kubectl(unittest.TestCase):
         for line in lines:
             self.assertRegex(line, pattern, path)
 
+    def test_tree_of_folders(self):
+        """Grafana's folders: made by apply, moved by annotate, removed when they are empty or by force."""
+        def manifest(name, parent=None):
+            meta = {"name": name, "annotations": {"grafana.app/folder": parent}} if parent else {"name": name}
+            return {"apiVersion": "folder.grafana.app/v1", "kind": "Folder", "metadata": meta, "spec": {"title": name.title()}}
+        tree = json.dumps({"apiVersion": "v1", "kind": "List", "items": [manifest("team"), manifest("sub", "team"), manifest("leaf", "sub")]})
+        self.k("apply", "-f", "-", stdin=tree)
+        rows = [line.split()[:3] for line in self.k("get", "folders", "--no-headers").splitlines()]
+        self.assertEqual([r[:3] for r in rows[:2]], [["leaf", "Leaf", "sub"], ["sub", "Sub", "team"]])
+        self.assertIn("Circular reference detected", self.fails("annotate", "folder", "team", "grafana.app/folder=leaf"))
+        self.assertIn('"nope" not found', self.fails("annotate", "--overwrite", "folder", "leaf", "grafana.app/folder=nope"))
+        self.k("annotate", "--overwrite", "folder", "leaf", "grafana.app/folder=team")
+        self.k("annotate", "folder", "leaf", "grafana.app/folder-")
+        self.assertNotIn("unchanged", self.k("apply", "-f", "-", stdin=tree).splitlines()[-1])  # and back where the file has it
+        self.assertEqual(self.k("get", "folder", "leaf", "-o", "jsonpath={.metadata.annotations.grafana\\.app/folder}"), "sub")
+        parents = json.loads(self.k("get", "--raw", "/apis/folder.grafana.app/v1/namespaces/%s/folders/leaf/parents" % self.ns))
+        self.assertEqual([p["title"] for p in parents["items"]], ["Team", "Sub", "Leaf"])
+        for how in ([], ["--now"], ["--grace-period=0"]):  # the last is a second, for kubectl, without --force
+            self.assertIn("folder is not empty", self.fails("delete", "folder", "team", *how))
+        self.k("delete", "folder", "team", "--force", "--grace-period=0")
+        poll("the folders to go", lambda: not self.k("get", "folders", "-o", "name"))
+        self.k("apply", "-f", "-", stdin=tree)
+        self.k("delete", "folder", "leaf", "sub", "team")
+
     def test_published_definitions_and_objects(self):
         if not os.path.isdir(LARGE):
             self.skipTest("no large data at " + LARGE)

@@ -2,8 +2,7 @@
 """Folders (folder.grafana.app): the tree and its rules, subresources, removal with and without force, over HTTP and the file store."""
 import json, signal, threading
 
-from lib.server import Server
-from support import Case, LIMITS, PRESET, sanitized, until
+from support import Case, Kept, PRESET, sanitized, until
 
 FOLDERS = "/apis/folder.grafana.app/%s/namespaces/%s/folders"
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
@@ -282,9 +281,53 @@ class Removal(FolderCase):
                     self.assertEqual(self.delete(name)[0], 200)
 
 
+class Dashboards(FolderCase):
+    """What lies in folders besides folders, and needs no rules of its own for that."""
+
+    def setUp(self):
+        super().setUp()
+        self.dashboards = "/apis/dashboard.grafana.app/v1beta1/namespaces/%s/dashboards" % self.ns
+
+    def board(self, name, parent):
+        meta = {"name": name, "annotations": {ANNOTATION: parent}}
+        return self.server.post(self.dashboards, {"apiVersion": "dashboard.grafana.app/v1beta1", "kind": "Dashboard", "metadata": meta,
+                                                  "spec": {"title": name, "schemaVersion": 41, "panels": []}})
+
+    def move_board(self, name, parent):
+        return self.server.request("PATCH", self.dashboards + "/" + name, {"metadata": {"annotations": {ANNOTATION: parent}}}, MERGE)
+
+    def counts(self, name):
+        return {c["resource"]: c["count"] for c in self.view(name)["counts"]}
+
+    def test_their_folder(self):
+        self.refused(self.board("x", "nope"), 404, 'folders.folder.grafana.app "nope" not found')
+        self.chain("ab")
+        for name, parent in (("one", "a"), ("two", "a"), ("three", "b"), ("top", "")):
+            answer = self.board(name, parent)
+            self.assertEqual(answer[0], 201, answer)
+        self.assertEqual([self.counts(n)["dashboards"] for n in ("a/counts", "b/counts", "general/counts", "a/counts?recursive")], [2, 1, 1, 3])
+        self.refused(self.move_board("top", "nope"), 404, '"nope" not found')
+        self.assertEqual(self.move_board("top", "b")[0], 200)
+        self.assertEqual(self.counts("b/counts")["dashboards"], 2)
+        for name in ("top", "three"):
+            self.assertEqual(self.move_board(name, "")[0], 200)
+        self.assertEqual(self.delete("b")[0], 200)
+        body = self.refused(self.delete("a"), 400, "Folder cannot be deleted: folder is not empty")
+        self.assertIn("dashboards.dashboard.grafana.app", body["details"]["causes"][0]["message"])
+
+    def test_they_go_with_it(self):
+        self.chain("abc")
+        for n in range(250):  # more than are removed in one pass
+            self.assertEqual(self.board("d%d" % n, "abc"[n % 3])[0], 201)
+        self.assertEqual(self.board("kept", "")[0], 201)
+        self.assertEqual(self.delete("a", "?gracePeriodSeconds=0")[0], 200)
+        until(lambda: self.get("a")[0] == 404, 60)
+        self.assertEqual([d["metadata"]["name"] for d in self.server.get(self.dashboards)[2]["items"]], ["kept"])
+
+
 class Restarts(FolderCase):
     def test_a_removal_survives_kill(self):
-        with Server(preset=PRESET, flags=["--log-level", "error"]) as s:
+        with Kept(preset=PRESET, flags=["--log-level", "error"]) as s:
             path = FOLDERS % ("v1", "default")
             for name, parent in (("a", None), ("b", "a"), ("c", "b")):
                 self.assertEqual(s.post(path, folder(name, parent))[0], 201)
@@ -296,6 +339,7 @@ class Restarts(FolderCase):
             s.start()
             names = lambda: [f["metadata"]["name"] for f in s.get(path)[2]["items"]]
             until(lambda: names() == ["a", "b", "c", "held"], 30)
-            self.assertEqual(s.get(path + "/b/counts")[2]["counts"][0]["count"], 1)
+            counts = s.get(path + "/b/counts")[2]["counts"]
+            self.assertEqual([c["count"] for c in counts if c["resource"] == "folders"], [1])
             self.assertEqual(s.request("PATCH", path + "/held", {"metadata": {"finalizers": None}}, MERGE)[0], 200)
             until(lambda: names() == [], 30)
