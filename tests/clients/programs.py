@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of client libraries: each is built or fetched by tools.py, run against a server of its own, and its report is counted.
-A program finds KUBECONFIG, CORACLE_CONTROL (control.py) and CORACLE_TOKEN (an administrator's) in its environment."""
+A program finds KUBECONFIG, CORACLE_CONTROL (control.py) and CORACLE_TOKEN (an administrator's) in its environment,
+and CORACLE_DASHBOARDS, a directory of real dashboards."""
 import os, re, subprocess, tempfile
 
 from . import tools
@@ -62,6 +63,7 @@ def run(args, counter, opt, cwd=None, seconds=240, env=None):
         if code != 201:
             return Count(failed=1, text="the definition was refused: %s" % body)
         vars_ = dict(os.environ, HOME=home, KUBECONFIG=s.kubeconfig, CORACLE_CONTROL=c.url, CORACLE_TOKEN=s.token, **(env or {}))
+        vars_.setdefault("CORACLE_DASHBOARDS", os.path.join(tools.ROOT, "tests", "data", "dashboards"))
         p = subprocess.Popen(args, cwd=cwd, env=vars_, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         try:
             out, _ = p.communicate(timeout=seconds)

