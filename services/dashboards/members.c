@@ -88,6 +88,12 @@ void members_rest(yyjson_mut_doc *d, yyjson_mut_val **rest, struct str key, cons
     yyjson_mut_obj_add(*rest, yyjson_mut_strn(d, key.ptr, key.len), members_lift(d, v));
 }
 
+/* NULL: there is no such word. */
+static yyjson_mut_val *word_make(yyjson_mut_doc *d, struct words w, size_t i)
+{
+    return i < w.n ? yyjson_mut_str(d, w.items[i]) : NULL;
+}
+
 /* ---- what stands for nothing ---- */
 
 static yyjson_mut_val *list_of(yyjson_mut_doc *d, const char *const *items, size_t n)
@@ -125,7 +131,7 @@ static yyjson_mut_val *instead(yyjson_mut_doc *d, const struct member *m)
     case OR_OBJECT:
         return yyjson_mut_obj(d);
     case OR_WORD:
-        return yyjson_mut_str(d, words_of(m->kind).items[0]);
+        return word_make(d, words_of(m->kind), 0);
     case OR_OPTION:
         return object_of(d, "text", yyjson_mut_str(d, ""), "value", yyjson_mut_str(d, ""));
     case OR_FIELDS:
@@ -179,7 +185,7 @@ static yyjson_mut_val *value_to_v2(yyjson_mut_doc *d, enum member_kind kind,
         if (json_is_str(v)) {
             return word_index(w, json_str(v)) < w.n ? members_lift(d, v) : NULL;
         }
-        return whole(v, &n) && n >= 0 && (size_t)n < w.n ? yyjson_mut_str(d, w.items[n]) : NULL;
+        return whole(v, &n) && n >= 0 ? word_make(d, w, (size_t)n) : NULL;
     }
 }
 

@@ -125,6 +125,22 @@ class Dashboards(unittest.TestCase):
             self.assertEqual([c["name"] for c in got["columnDefinitions"]], ["Name", "Title", "Folder", "Tags", "Age"])
             self.assertEqual(got["rows"][0]["cells"][:4], ["d", "Title", "f", '["a","b"]'])
 
+    def test_folders(self):
+        """It lies where there is a folder; the rules are those of folders."""
+        folder = {"apiVersion": "folder.grafana.app/v1", "kind": "Folder", "metadata": {"name": "f"}, "spec": {"title": "F"}}
+        self.must("POST", FOLDERS % self.ns, folder, want=201)
+        self.make("d", {"title": "T"})
+        for version in ("v1", "v2"):
+            for name, want in (("none", 404), ("f", 200), (None, 200)):
+                body = {"metadata": {"annotations": {"grafana.app/folder": name}}}
+                status, answer = self.ask("PATCH", self.path("d", version), body, PATCH)
+                self.assertEqual(status, want, answer)
+        self.must("PATCH", self.path("d", "v2"), {"metadata": {"annotations": {"grafana.app/folder": "f"}}}, PATCH)
+        status, answer = self.ask("DELETE", FOLDERS % self.ns + "/f")
+        self.assertNotEqual(status, 200, answer)  # it holds a dashboard
+        self.must("DELETE", self.path("d"))
+        self.must("DELETE", FOLDERS % self.ns + "/f")
+
     def test_watch(self):
         w = Watch(self.server, self.path(version="v2"))
         try:
