@@ -20,7 +20,7 @@ def models():
 
 class Dashboards(unittest.TestCase):
     def setUp(self):
-        self.server, self.ns = support.SHARED, self.id().rsplit(".", 1)[1].replace("_", "-")
+        self.server, self.ns = support.SHARED, "org-%d" % next(support.ORGANIZATIONS)
         self.must("POST", "/api/v1/namespaces", {"metadata": {"name": self.ns}}, want=201)
 
     def path(self, name="", version="v1", sub=""):

@@ -102,7 +102,7 @@ class Tree(FolderCase):
         self.assertEqual(self.names(), ["a", "b", "c", "d", "e", "top"])
         apply = self.server.request("PATCH", self.path + "/top?fieldManager=m", folder("top", "d"), APPLY)
         self.refused(apply, 400, "Circular reference detected")
-        self.assertNotIn("annotations", self.view("top")["metadata"])
+        self.assertNotIn(ANNOTATION, self.view("top")["metadata"]["annotations"])
         self.assertEqual(self.server.request("PATCH", self.path + "/applied?fieldManager=m", folder("applied", "a"), APPLY)[0], 201)
 
     def test_names(self):
@@ -141,14 +141,15 @@ class Tree(FolderCase):
         self.add("here")
         other = FOLDERS % ("v1", "default")
         self.refused(self.server.post(other, folder("there-" + self.ns[:20], "here")), 404, '"here" not found')
-        self.assertStatus(self.server.post(FOLDERS % ("v1", "no-such"), folder("x")), 404)
+        self.assertStatus(self.server.post(FOLDERS % ("v1", "org-999"), folder("x")), 404, message="kubectl create namespace org-999")
+        self.assertStatus(self.server.post(FOLDERS % ("v1", "no-such"), folder("x")), 403, message="is not that of an organization")
         self.assertStatus(self.server.post(self.path, folder("x", namespace="default")), 400)
 
     def test_general_is_the_root(self):
         made = self.add("a", "general")
-        self.assertEqual(made["metadata"]["annotations"], {ANNOTATION: ""})
+        self.assertEqual(made["metadata"]["annotations"][ANNOTATION], "")
         self.add("b", "a")
-        self.assertEqual(self.move("b", "general")[2]["metadata"]["annotations"], {ANNOTATION: ""})
+        self.assertEqual(self.move("b", "general")[2]["metadata"]["annotations"][ANNOTATION], "")
         self.assertEqual([f["metadata"]["name"] for f in self.view("general/children")["items"]], ["a", "b"])
 
 

@@ -144,7 +144,7 @@ static void test_authorizer(void **state)
     assert_int_equal(may(w, nobody, "/api"), DECISION_DENY);
     assert_int_equal(may(w, nobody, "/healthzz"), DECISION_DENY);
     assert_int_equal(may(w, nobody, "/healthz"), DECISION_ALLOW);
-    assert_int_equal(may(w, nobody, "/readyz/store"), DECISION_ALLOW);
+    assert_int_equal(may(w, nobody, "/readyz/store"), DECISION_DENY);
     assert_int_equal(may(w, nobody, "/version"), DECISION_ALLOW);
     user_unref(nobody);
 }
