@@ -486,6 +486,105 @@ class Types(Directory):
         self.assertEqual(self.names(WIDGETS), [])
 
 
+DASHBOARDS = "/apis/dashboard.grafana.app/v1beta1/namespaces/default/dashboards"
+FOLDERS = "/apis/folder.grafana.app/v1beta1/namespaces/default/folders"
+
+
+def dashboard(uid, title="A title"):
+    return json.dumps({"id": 7, "uid": uid, "title": title, "panels": [], "schemaVersion": 39, "tags": ["x"]})
+
+
+class Dashboards(Directory):
+    """Dashboards as Grafana exports them, in the folders that their directories are."""
+
+    def fill(self):
+        self.write("top.json", dashboard("top"))
+        self.write("Team One/Deep/Deeper/down.json", dashboard("down", "Down"))
+        self.write("Team One/mid.json", dashboard("Mid_1"))
+        self.write("plain/c.yaml", configmap("c"))  # makes no folder
+
+    def folders(self):
+        """Title -> (name, the parent's title)."""
+        items = self.get(FOLDERS)["items"]
+        titles = {f["metadata"]["name"]: f["spec"]["title"] for f in items}
+        return {f["spec"]["title"]: (f["metadata"]["name"], titles.get(f["metadata"]["annotations"].get("grafana.app/folder"))) for f in items}
+
+    def test_tree(self):
+        self.has(["Mid_1", "down", "top"], DASHBOARDS)
+        self.ready()
+        folders = self.folders()
+        self.assertEqual({t: p for t, (_, p) in folders.items()}, {"Team One": None, "Deep": "Team One", "Deeper": "Deep"})
+        self.assertRegex(folders["Team One"][0], "^team-one-[0-9a-f]{8}$")
+        top, down = (self.get(DASHBOARDS + "/" + n) for n in ("top", "down"))
+        self.assertNotIn("grafana.app/folder", top["metadata"]["annotations"])
+        self.assertEqual(down["metadata"]["annotations"]["grafana.app/folder"], folders["Deeper"][0])
+        self.assertEqual((down["spec"]["title"], down["spec"]["schemaVersion"]), ("Down", 39))
+        self.assertNotIn("id", down["spec"])
+        self.assertEqual(self.status()["objects"], 7)
+        uid = down["metadata"]["uid"]
+        self.write("Team One/mid.json", dashboard("Mid_1", "Other"))
+        eventually(lambda: self.get(DASHBOARDS + "/Mid_1")["spec"]["title"] == "Other")
+        os.rename(self.path("Team One/Deep/Deeper"), self.path("Moved"))
+        eventually(lambda: sorted(self.folders()) == ["Moved", "Team One"])
+        down = self.get(DASHBOARDS + "/down")
+        self.assertEqual((down["metadata"]["uid"], down["metadata"]["annotations"]["grafana.app/folder"]), (uid, self.folders()["Moved"][0]))
+        self.ready()
+        shutil.rmtree(self.path("Moved"))
+        shutil.rmtree(self.path("Team One"))
+        self.has(["top"], DASHBOARDS)
+        eventually(lambda: self.folders() == {})
+        self.ready()
+        self.assertEqual(self.names(), ["c"])
+
+    def test_restart(self):
+        self.has(["Mid_1", "down", "top"], DASHBOARDS)
+        before = self.folders()
+        self.restart(lambda: shutil.rmtree(self.path("Team One/Deep")))
+        self.has(["Mid_1", "top"], DASHBOARDS)
+        eventually(lambda: self.folders() == {"Team One": before["Team One"]})
+
+    def test_refused(self):
+        self.has(["Mid_1", "down", "top"], DASHBOARDS)
+        self.write("Team One/none.json", json.dumps({"uid": "none", "panels": []}))  # without a title
+        self.assertEqual(self.failure("Team One/none.json", "Invalid")["object"], "dashboards.dashboard.grafana.app/default/none")
+        self.write("name.json", dashboard("not a name"))
+        self.failure("name.json", "Invalid")
+        self.write("other.json", dashboard("top", "Another"))
+        self.failure("other.json", "Duplicate")
+        self.assertEqual(self.get(DASHBOARDS + "/top")["spec"]["title"], "A title")
+
+    def test_not_empty(self):
+        """A folder in which somebody keeps a dashboard stays, and goes when that has gone."""
+        self.has(["Mid_1", "down", "top"], DASHBOARDS)
+        self.ready()
+        name = self.folders()["Deeper"][0]
+        code, _, body = self.server.post(DASHBOARDS, {
+            "apiVersion": "dashboard.grafana.app/v1beta1", "kind": "Dashboard", "metadata": {"name": "mine", "annotations": {"grafana.app/folder": name}}, "spec": {"title": "Mine", "schemaVersion": 39}})
+        self.assertEqual(code, 201, body)
+        shutil.rmtree(self.path("Team One"))
+        f = self.failure("Team One/Deep/Deeper/", "NotRemoved")
+        self.assertEqual(f["object"], "folders.folder.grafana.app/default/" + name)
+        self.has(["mine", "top"], DASHBOARDS)
+        self.server.request("DELETE", DASHBOARDS + "/mine")
+        eventually(lambda: self.folders() == {}, 30)
+        self.ready()
+
+    def test_shipped_documents(self):
+        """All of the dashboards that the tests have, in a tree."""
+        data = os.path.join(support.ROOT, "tests", "data", "dashboards")
+        names = sorted(n for n in os.listdir(data) if n.endswith(".json")) if os.path.isdir(data) else []
+        if not names:
+            self.skipTest("there are none")
+        shutil.rmtree(self.path("Team One"))
+        for i, n in enumerate(names):
+            where = self.path(("", "A", "A/B", "C")[i % 4])
+            os.makedirs(where, exist_ok=True)
+            shutil.copy(os.path.join(data, n), where)
+        eventually(lambda: len(self.names(DASHBOARDS)) == len(names) + 1, 60)
+        eventually(lambda: sorted(self.folders()) == ["A", "B", "C"][:max(0, len(names) - 1)])
+        self.ready()
+
+
 class Drift(Directory):
     flags = ["--provision-interval", "1s"]
 
