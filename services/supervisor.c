@@ -215,7 +215,7 @@ static int check(void *self, struct err *err)
         return 0;
     }
     clock_format(s.error_us, when);
-    return err_set(err, ERR_UNAVAILABLE, "waits to be run again after %lld restarts; at %s: %s",
+    return err_set(err, ERR_UNAVAILABLE, "waits to be run again (restarts: %lld); at %s: %s",
                    (long long)s.restarts, when, s.error);
 }
 

@@ -189,6 +189,42 @@ class Page(unittest.TestCase):
         for folder in ("services/recipes", "services/meals"):
             self.assertEqual(self.tree.formatted(folder), "")
         self.told()
+        self.failing()
+        _, names, _ = self.tree.run("nm", "build/debug/coracle")
+        self.assertIn(" meals_provide\n", names)
+        self.assertNotIn("_fake_", names)  # fakes are no part of the server
+
+    def failing(self):
+        """A service that fails: it is seen, it is run again, and it keeps neither requests nor the stop."""
+        path = "services/meals/meals.c"
+        text = self.tree.read(path)
+        lines = [line for line in text.splitlines(True) if line.startswith("    service_run_controller(")]
+        self.assertEqual(len(lines), 1)
+        failing = "    if (!service_stopping(stop)) {\n        return err_set(err, ERR_IO, \"the oven is cold\");\n    }\n"
+        self.tree.write(path, text.replace(lines[0], failing + lines[0]))
+        self.shell("cmake --build build/debug --target coracle")
+        self.start()
+        series = lambda line: line + "\n" in self.server.get("/metrics")[2].decode()
+        self.until(lambda: series('coracle_service_restarts_total{service="meals"} 1'))
+        self.until(lambda: series('coracle_service_state{service="meals",state="waiting"} 1'))  # for two seconds now
+        self.assertTrue(series('coracle_service_up{service="meals"} 0'))
+        self.assertTrue(series('coracle_service_last_error{service="meals",error="the oven is cold"} 1'))
+        status, _, body = self.server.get("/readyz?verbose")
+        self.assertEqual(status, 200)
+        self.assertIn("[-]service-meals failed: reason withheld (does not count)\n", body.decode())
+        self.assertEqual([self.server.get("/" + root)[0] for root in ("livez", "readyz", "healthz")], [200, 200, 500])
+        status, _, body = self.server.get("/readyz/service-meals")
+        self.assertEqual(status, 500)
+        self.assertRegex(body.decode(), "^internal server error: waits to be run again .restarts: 1.; at .*Z: the oven is cold\n$")
+        begun = time.time()
+        self.stop()
+        self.assertLess(time.time() - begun, 1.5)
+
+    def until(self, holds):
+        end = time.time() + 20
+        while not holds():
+            self.assertLess(time.time(), end)
+            time.sleep(0.05)
 
     def told(self):
         """What is said of the new background service, and of it disabled."""

@@ -111,8 +111,25 @@ class Wiregen(unittest.TestCase):
         dot = subprocess.run([coracle, "services", "--dot"], capture_output=True, text=True, check=True).stdout
         self.assertIn("(background)", text)
         self.assertRegex(text, r"types +customresourcedefinitions.apiextensions.k8s.io")
+        self.assertRegex(text, r"(?m)^  required by engine, ")
+        self.assertRegex(text, r"(?m)^  rights +.* of the core group: .*list")
+        self.assertNotIn("disabled", text)
         self.assertTrue(dot.startswith("digraph services {"))
         self.assertIn('"engine" -> "store";', dot)
+
+    def test_what_the_configuration_disables(self):
+        coracle = os.path.join(ROOT, "build", PRESET, "coracle")
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+            f.write("services: {events: {enabled: false}}\n")
+            f.flush()
+            text = subprocess.run([coracle, "services", "--config", f.name], capture_output=True, text=True, check=True).stdout
+            dot = subprocess.run([coracle, "services", "--dot", "--config", f.name], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(text.count("disabled"), 1)
+        self.assertIn("\nevents (background, disabled)\n", text)
+        self.assertIn('"events" [label="events", style=dashed];', dot)
+        self.assertEqual(dot.count("dashed"), 1)
+        r = subprocess.run([coracle, "services", "--odd"], capture_output=True, text=True)
+        self.assertEqual((r.returncode, r.stderr), (2, "coracle: --odd: there is no such flag\n"))
 
 
 if __name__ == "__main__":

@@ -227,7 +227,7 @@ static void test_states(void **state)
     assert_string_equal(two.error, "not yet");
     assert_int_equal(two.restarts, 0);
     assert_in_range(two.error_us, begun, clock_wall_us());
-    assert_checks(&t, "service-one ok;service-two: waits to be run again after 0 restarts; at ",
+    assert_checks(&t, "service-one ok;service-two: waits to be run again (restarts: 0); at ",
                   "Z: not yet;");
     assert_counted(&t, "coracle_service_up{service=\"one\"} 1");
     assert_counted(&t, "coracle_service_up{service=\"two\"} 0");
