@@ -25,7 +25,7 @@ class Kubectl(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.home = tempfile.TemporaryDirectory()
-        cls.ns = "tour-%d" % cls.minor
+        cls.ns = "org-%d" % cls.minor  # an organization: kinds of Grafana are kept in no other namespaces
         cls.run_("create", "namespace", cls.ns)
         cls.run_("apply", "-f", os.path.join(DATA, "crontabs.yaml"))
         cls.run_("wait", "--for=condition=Established", "crd/crontabs.stable.example.com", "--timeout=10s")
@@ -471,7 +471,7 @@ class Kubectl(unittest.TestCase):
         got = json.loads(self.k("get", "dashboards.v1.dashboard.grafana.app", "nodes", "-o", "json"))
         self.assertEqual((got["spec"]["title"], got["status"]["conversion"]["storedVersion"]), ("Machines", "v2"))
         self.assertIn("Dashboard title cannot be empty", self.fails("patch", row, "nodes", "--type=merge", "-p", '{"spec":{"title":""}}'))
-        self.assertIn("Where the elements stand", self.k("explain", "dashboard.spec", "--api-version=dashboard.grafana.app/v2"))
+        self.assertIn("how it is laid out", self.k("explain", "dashboard.spec", "--api-version=dashboard.grafana.app/v2"))
         self.k("delete", "dash", "--all")
 
     def test_published_definitions_and_objects(self):

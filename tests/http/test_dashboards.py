@@ -116,6 +116,20 @@ class Dashboards(unittest.TestCase):
         self.assertEqual(status, 409, answer)
         self.assertEqual(answer["details"]["causes"][0]["field"], ".spec.title")
 
+    def test_applied_in_two_versions(self):
+        """Owners in different versions: whose title it is shows in both."""
+        model, url = models()["nodes"], "?fieldManager=%s&force=%s"
+        self.must("PATCH", self.path("d") + url % ("me", "false"), self.dashboard("d", model), APPLY, want=201)
+        title = self.dashboard("d", {"title": "Yours"}, "v2")
+        status, answer = self.ask("PATCH", self.path("d", "v2") + url % ("you", "false"), title, APPLY)
+        self.assertEqual((status, answer["details"]["causes"][0]["field"]), (409, ".spec.title"), answer)
+        got = self.must("PATCH", self.path("d", "v2") + url % ("you", "true"), title, APPLY)
+        self.assertEqual({(m["manager"], m["apiVersion"].split("/")[1]) for m in got["metadata"]["managedFields"]}, {("me", "v1"), ("you", "v2")})
+        v1 = self.must("GET", self.path("d"))
+        self.assertEqual((v1["spec"]["title"], len(v1["spec"]["panels"])), ("Yours", len(model["panels"])))
+        again = self.must("PATCH", self.path("d") + url % ("me", "true"), self.dashboard("d", model), APPLY)
+        self.assertEqual((again["spec"]["title"], again["spec"]["tags"]), (model["title"], model["tags"]))
+
     def test_table(self):
         self.must("POST", FOLDERS % self.ns, {"apiVersion": "folder.grafana.app/v1", "kind": "Folder", "metadata": {"name": "f"}, "spec": {"title": "F"}}, want=201)
         self.make("d", {"title": "Title", "tags": ["a", "b"]}, annotations={"grafana.app/folder": "f"})
