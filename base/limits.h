@@ -96,6 +96,9 @@
 #define LIMIT_PERSONAL_TEAMS 25                    /* of a user, whose objects are looked at, as Grafana's PreferencesTeamLimit */
 /* ---- applications ---- */
 #define LIMIT_SHORTURL_VISITS 10000                /* of short URLs waiting to be noted; further ones are not */
+#define LIMIT_ANNOTATION_PAGE 5000                 /* in one page of a search; also tags in one answer */
+#define LIMIT_ANNOTATION_LOOKS 20000               /* looked at for one page; it may be short, or empty, and go on */
+#define LIMIT_ANNOTATION_PAGE_BYTES (8u * 1024 * 1024) /* of a page as stored, but for its last */
 /* ---- requests that the server makes ---- */
 #define LIMIT_HTTPC_CONNECTIONS 64                 /* open at once to one host */
 #define LIMIT_HTTPC_CONNECT_MS 5000                /* for a connection to come about */

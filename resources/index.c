@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include "base/json.h"
+#include "resources/index_span.h"
 #include "resources/jsonpath.h"
 #include "resources/owners.h"
 
@@ -20,23 +21,34 @@ struct str index_term(struct str ns, struct str value, struct arena *a)
     return str_from(arena_printf(a, "%.*s/%.*s", STR_FMT(ns), STR_FMT(value)));
 }
 
+static size_t terms_of(const struct type_index *x, const yyjson_mut_val *obj, struct arena *a,
+                       struct store_term **ret)
+{
+    struct str ns = json_get_str(metadata_of(obj), "namespace");
+    if (x->end || x->each) {
+        return index_span_terms(x, obj, ns, a, ret);
+    }
+    *ret = ARENA_NEW(a, struct store_term);
+    **ret = (struct store_term){x->store_name, index_term(ns, index_value(x, obj), a)};
+    return 1;
+}
+
 size_t index_terms(const struct type *t, const yyjson_mut_val *obj, struct arena *a,
                    struct store_term **ret)
 {
-    struct store_term *owners = NULL;
-    size_t n = owners_terms(obj, a, &owners);
-    *ret = owners;
-    if (!t->n_indexes) {
-        return n;
-    }
-    struct store_term *all = arena_alloc(a, (n + t->n_indexes) * sizeof(*all));
-    if (n) {
-        memcpy(all, owners, n * sizeof(*all));
-    }
-    struct str ns = json_get_str(metadata_of(obj), "namespace");
+    struct store_term *all = NULL, *more = NULL;
+    size_t n = owners_terms(obj, a, &all);
     for (size_t i = 0; i < t->n_indexes; i++) {
-        const struct type_index *x = &t->indexes[i];
-        all[n++] = (struct store_term){x->store_name, index_term(ns, index_value(x, obj), a)};
+        size_t n_more = terms_of(&t->indexes[i], obj, a, &more);
+        struct store_term *both = n_more ? arena_alloc(a, (n + n_more) * sizeof(*both)) : all;
+        if (n && n_more) {
+            memcpy(both, all, n * sizeof(*both));
+        }
+        if (n_more) {
+            memcpy(both + n, more, n_more * sizeof(*both));
+        }
+        n += n_more;
+        all = both;
     }
     *ret = all;
     return n;

@@ -19,7 +19,9 @@ enum source { SOURCE_NAME, SOURCE_NAMESPACE, SOURCE_PATH };
 
 struct term {
     enum source source;
-    const struct jsonpath *path; /* belongs to the type, which outlives the selector */
+    const struct jsonpath *path;    /* belongs to the type, which outlives the selector */
+    const struct type_field *bound; /* of one that is compared by size, to `limit`; else NULL */
+    int64_t limit;
     bool equal;
     struct str value;
     const struct str *among; /* SOURCE_NAME: in place of value, any of these; NULL: value alone */
@@ -102,6 +104,35 @@ static int unknown_label(const struct fields_parser *p, struct str label)
     return err_set(p->err, ERR_BAD_REQUEST, "field label not supported: %.*s", STR_FMT(label));
 }
 
+static int resolve_bound(const struct fields_parser *p, const struct type_field *f,
+                         struct term *term)
+{
+    struct str text = term->value;
+    if (f->test == TYPE_FIELD_EQUAL) {
+        return 0;
+    }
+    if (!term->equal) {
+        return err_set(p->err, ERR_BAD_REQUEST,
+                       "unsupported operator != for %.*s (only = supported)", STR_FMT(f->label));
+    }
+    bool minus = str_starts(text, STR("-"));
+    for (size_t i = minus; i < text.len; i++) {
+        int digit = text.ptr[i] - '0';
+        if (digit < 0 || digit > 9 || term->limit > (INT64_MAX - digit) / 10) {
+            text.len = 0;
+        } else {
+            term->limit = 10 * term->limit + digit;
+        }
+    }
+    if (text.len <= minus) {
+        return err_set(p->err, ERR_BAD_REQUEST, "invalid %.*s value \"%.*s\"", STR_FMT(f->label),
+                       STR_FMT(term->value));
+    }
+    term->limit = minus ? -term->limit : term->limit;
+    term->bound = f;
+    return 0;
+}
+
 static int resolve(const struct fields_parser *p, struct str label, struct term *term)
 {
     /* The reference's rule for types that declare nothing allows a namespace even where there is
@@ -119,7 +150,7 @@ static int resolve(const struct fields_parser *p, struct str label, struct term 
         if (str_eq(label, p->v->fields[i].label)) {
             term->source = SOURCE_PATH;
             term->path = p->v->fields[i].path;
-            return 0;
+            return resolve_bound(p, &p->v->fields[i], term);
         }
     }
     return unknown_label(p, label);
@@ -213,9 +244,24 @@ static bool text_holds(const struct term *term, struct str text)
     return !term->among && str_eq(text, term->value) == term->equal;
 }
 
+static bool bound_holds(const struct term *term, const yyjson_mut_val *obj)
+{
+    yyjson_mut_val *v = jsonpath_first(term->bound->path, obj);
+    v = yyjson_mut_is_int(v) || !term->bound->other ? v : jsonpath_first(term->bound->other, obj);
+    if (!yyjson_mut_is_int(v)) {
+        return false;
+    }
+    bool big = yyjson_mut_is_uint(v) && yyjson_mut_get_uint(v) > INT64_MAX;
+    int64_t n = big ? INT64_MAX : yyjson_mut_get_sint(v);
+    return term->bound->test == TYPE_FIELD_AT_LEAST ? n >= term->limit : n <= term->limit;
+}
+
 static bool term_holds(const struct term *term, const yyjson_mut_val *obj, struct buf *room)
 {
     struct str value = STR("");
+    if (term->bound) {
+        return bound_holds(term, obj);
+    }
     switch (term->source) {
     case SOURCE_NAME:
         value = metadata_name(obj);

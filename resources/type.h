@@ -44,10 +44,16 @@ struct type_column {
     struct jsonpath *path; /* NULL: the strategy's row function fills this cell */
 };
 
+enum type_field_test { TYPE_FIELD_EQUAL, TYPE_FIELD_AT_LEAST, TYPE_FIELD_AT_MOST };
+
 /* A field that field selectors may name besides metadata.name and metadata.namespace. */
 struct type_field {
     struct str label;      /* "spec.color", "involvedObject.name" */
     struct jsonpath *path; /* where its value is; absent: "" */
+    /* A bound: label=N selects objects whose whole number at the path (where there is none, at `other`, which may be NULL) is
+     * at least or at most N. Only = is allowed then. */
+    enum type_field_test test;
+    struct jsonpath *other;
 };
 
 struct type_scale {
@@ -110,6 +116,8 @@ struct type_index {
     struct str name;       /* "folder" */
     struct str store_name; /* "dashboards.dashboard.grafana.app:folder" */
     struct jsonpath *path;
+    struct jsonpath *end, *by; /* of an index of spans (resources/index_span.h): endPath, and byPath or NULL; else NULL */
+    bool each;             /* of each text that the path finds */
     uint64_t generation;   /* of its definition */
 };
 
@@ -216,8 +224,8 @@ struct type_extras {
 
 /* Makes a type from a definition document (checked and defaulted already: see services/definitions). Beside CRD fields a shipped
  * document may have, in spec.coracle: builtin, virtual, storagePrefix, storedAs {apiVersion, kind}, verbs, unconditionalUpdate,
- * returnsDeleted, generation, platform, hidden, storedAsWritten, indexes [{name, jsonPath}], and in each version's entry openapiName, fields
- * [{label, jsonPath}]. The tree is not kept. ERR_INVALID. */
+ * returnsDeleted, generation, platform, hidden, storedAsWritten, indexes [{name, jsonPath, endPath, byPath, each}], and in each version's entry openapiName, fields
+ * [{label, jsonPath, elsePath, compare: atLeast | atMost}]. The tree is not kept. ERR_INVALID. */
 int type_create(const yyjson_mut_val *document, const struct type_extras *extras, struct type **ret, struct err *err);
 
 /* A hash of everything in a definition that its version's OpenAPI is made of: names, scope, schema with its descriptions, subresources,

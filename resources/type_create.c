@@ -135,6 +135,15 @@ static int add_field(const struct builder *b, struct type_version *ret, struct s
     return parse_path(b, path, &f->path);
 }
 
+static int make_bound(const struct builder *b, const yyjson_mut_val *entry, struct type_field *f)
+{
+    struct str compare = json_get_str(entry, "compare"), other = json_get_str(entry, "elsePath");
+    f->test = str_is(compare, "atLeast")  ? TYPE_FIELD_AT_LEAST
+              : str_is(compare, "atMost") ? TYPE_FIELD_AT_MOST
+                                          : TYPE_FIELD_EQUAL;
+    return other.len ? parse_path(b, other, &f->other) : 0;
+}
+
 static int make_fields(const struct builder *b, const yyjson_mut_val *v, struct type_version *ret)
 {
     yyjson_mut_val *selectable = json_get(v, "selectableFields"), *own = json_get(v, "fields");
@@ -149,6 +158,7 @@ static int make_fields(const struct builder *b, const yyjson_mut_val *v, struct 
     it = json_iter(own);
     while (it.container && rc == 0 && json_next(&it)) {
         rc = add_field(b, ret, json_get_str(it.val, "label"), json_get_str(it.val, "jsonPath"));
+        rc = rc ? rc : make_bound(b, it.val, &ret->fields[ret->n_fields - 1]);
     }
     return rc;
 }
@@ -412,6 +422,26 @@ static void make_stored_form(const struct builder *b)
     }
 }
 
+/* What makes an index one of spans or of each text (resources/index_span.h). */
+static int make_span(const struct builder *b, const yyjson_mut_val *entry, struct type_index *i)
+{
+    struct str end = json_get_str(entry, "endPath"), by = json_get_str(entry, "byPath");
+    i->each = json_get_bool(entry, "each");
+    if (i->each) {
+        i->generation = crypto_hash64_more(i->generation, STR("each"));
+    }
+    if (!end.len) {
+        return 0;
+    }
+    i->generation = crypto_hash64_more(i->generation, end);
+    int rc = parse_path(b, end, &i->end);
+    if (!rc && by.len) {
+        i->generation = crypto_hash64_more(i->generation, by);
+        rc = parse_path(b, by, &i->by);
+    }
+    return rc;
+}
+
 static int make_indexes(const struct builder *b)
 {
     struct type *t = b->t;
@@ -426,6 +456,7 @@ static int make_indexes(const struct builder *b)
             arena_printf(&t->arena, "%.*s:%.*s", STR_FMT(t->group_resource), STR_FMT(i->name)));
         i->generation = crypto_hash64(path);
         int rc = parse_path(b, path, &i->path);
+        rc = rc ? rc : make_span(b, it.val, i);
         if (rc) {
             return rc;
         }
