@@ -229,9 +229,11 @@ static void test_content_needs_a_folder(void **state)
     assert_refused(w, FOLDER(w, VERB_DELETE, .name = "a"), 400,
                    "Folder cannot be deleted: folder is not empty");
     /* the same uid in another namespace is another folder */
+    must(w, ASK(w, .verb = VERB_CREATE, .resource = "namespaces",
+                .body = "{'metadata':{'name':'org-2'}}"));
     assert_refused(w,
                    ASK(w, .verb = VERB_CREATE, .group = "test.grafana.app", .resource = "items",
-                       .ns = "kube-system",
+                       .ns = "org-2",
                        .body = "{" ITEM_KIND
                                "'metadata':{'name':'i','annotations':{'grafana.app/folder':'a'}}}"),
                    404, "not found");
@@ -312,7 +314,7 @@ static void test_end_of_a_namespace(void **state)
     struct live *l = *state;
     struct world *w = &l->w;
     must(w, ASK(w, .verb = VERB_CREATE, .resource = "namespaces",
-                .body = "{'metadata':{'name':'n'}}"));
+                .body = "{'metadata':{'name':'org-2'}}"));
     static const char *const bodies[] = {
         "{" KIND "'metadata':{'name':'a'},'spec':{'title':'x'}}",
         "{" KIND
@@ -321,14 +323,15 @@ static void test_end_of_a_namespace(void **state)
         "'metadata':{'name':'c','annotations':{'grafana.app/folder':'b'}},'spec':{'title':'x'}}"};
     for (size_t i = 0; i < 3; i++) {
         must(w, ASK(w, .verb = VERB_CREATE, .group = "folder.grafana.app", .resource = "folders",
-                    .ns = "n", .body = bodies[i]));
+                    .ns = "org-2", .body = bodies[i]));
     }
-    must(w, ASK(w, .verb = VERB_CREATE, .group = "test.grafana.app", .resource = "items", .ns = "n",
+    must(w, ASK(w, .verb = VERB_CREATE, .group = "test.grafana.app", .resource = "items",
+                .ns = "org-2",
                 .body = "{" ITEM_KIND
                         "'metadata':{'name':'i','annotations':{'grafana.app/folder':'c'}}}"));
     live_run(l, "folders namespace_controller");
-    must(w, ASK(w, .verb = VERB_DELETE, .resource = "namespaces", .name = "n"));
-    EVENTUALLY(ASK(w, .verb = VERB_GET, .resource = "namespaces", .name = "n").http == 404);
+    must(w, ASK(w, .verb = VERB_DELETE, .resource = "namespaces", .name = "org-2"));
+    EVENTUALLY(ASK(w, .verb = VERB_GET, .resource = "namespaces", .name = "org-2").http == 404);
 }
 
 /* ---- what is told of the tree ---- */
