@@ -11,8 +11,10 @@ enum { ATTEMPTS = 5 };
 const char *reason_of(int code)
 {
     switch (code) {
-    case ERR_CONFLICT:
+    case ERR_EXISTS:
         return "NotOwned";
+    case ERR_CONFLICT:
+        return "Conflict";
     case ERR_INVALID:
     case ERR_BAD_REQUEST:
         return "Invalid";
@@ -48,11 +50,11 @@ static int check_owner(const struct source *s, const struct document *o, const y
         return 0;
     }
     if (kind.len) {
-        return err_set(err, ERR_CONFLICT,
+        return err_set(err, ERR_EXISTS,
                        "the object is there already and is managed by %.*s%s%.*s; it is left alone",
                        STR_FMT(kind), id.len ? " " : "", STR_FMT(id));
     }
-    return err_set(err, ERR_CONFLICT,
+    return err_set(err, ERR_EXISTS,
                    "the object is there already and was not made from a file; it is left alone "
                    "(the annotation " ANNOTATION_ADOPT ": \"true\" in the file takes it over)");
 }

@@ -13,6 +13,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/log.h"
+#include "base/metrics.h"
 #include "resources/metadata.h"
 #include "services/provisioning/source_priv.h"
 #include "services/wire.gen.h"
@@ -22,6 +24,7 @@ enum { INTERVAL_S = 5 * 60, GATHER_MS = 50 };
 struct provisioning {
     struct client *client;
     struct registry *registry;
+    struct metric *files, *objects, *failures, *created, *changed, *removed;
     int64_t interval_ms;
     struct {
         char *name, *root;
@@ -107,6 +110,30 @@ static void on_type(void *arg, const struct registry_snapshot *types, struct typ
     }
 }
 
+static struct metric *changes(struct metrics *m, const char *operation)
+{
+    const struct metric_label label = {"operation", str_from(operation)};
+    return metrics_series(m, METRIC_COUNTER, "coracle_provisioning_changes_total",
+                          "Objects created, changed and removed because of files.", &label, 1, NULL,
+                          0);
+}
+
+static struct metric *gauge(struct metrics *m, const char *name, const char *help)
+{
+    return metrics_series(m, METRIC_GAUGE, name, help, NULL, 0, NULL, 0);
+}
+
+static void make_metrics(struct provisioning *p, struct metrics *m)
+{
+    p->files = gauge(m, "coracle_provisioning_files", "Files that objects are provisioned from.");
+    p->objects = gauge(m, "coracle_provisioning_objects", "Objects provisioned from files.");
+    p->failures =
+        gauge(m, "coracle_provisioning_failures", "What is in files and could not be done.");
+    p->created = changes(m, "create");
+    p->changed = changes(m, "change");
+    p->removed = changes(m, "remove");
+}
+
 int provisioning_provide(const struct provisioning_deps *d, struct provisioning **ret,
                          struct err *err)
 {
@@ -118,6 +145,7 @@ int provisioning_provide(const struct provisioning_deps *d, struct provisioning 
     struct provisioning *p = ALLOC(struct provisioning);
     p->client = d->client;
     p->registry = d->registry;
+    make_metrics(p, d->metrics);
     p->interval_ms =
         (d->config->provision_interval_s ? d->config->provision_interval_s : INTERVAL_S) * 1000;
     p->sources = alloc_zero((list->n + 1) * sizeof(*p->sources));
@@ -159,6 +187,56 @@ struct running {
     struct service_stop *stop;
 };
 
+/* ---- sources that are not configured any more ---- */
+
+struct others {
+    const struct provisioning *p;
+    struct arena arena;
+    struct str *names;
+    size_t n, cap;
+};
+
+static int note_other(void *arg, yyjson_mut_doc *doc, struct err *err)
+{
+    struct others *o = arg;
+    struct str name = metadata_name(doc->root);
+    (void)err;
+    for (size_t i = 0; i < o->p->n; i++) {
+        if (str_is(name, o->p->sources[i].name)) {
+            return 0;
+        }
+    }
+    if (o->n == o->cap) {
+        o->cap = o->cap ? o->cap * 2 : 8;
+        o->names = alloc_resize(o->names, o->cap * sizeof(*o->names));
+    }
+    o->names[o->n++] = arena_str(&o->arena, name);
+    return 0;
+}
+
+/* Their objects stay as they are; their Source objects say that nobody keeps them. */
+static void disown_others(const struct provisioning *p)
+{
+    static const struct client_ref sources = {.group = {"provisioning.coracle.dev", 24},
+                                              .version = {"v1", 2},
+                                              .resource = {"sources", 7}};
+    struct others o = {.p = p};
+    AUTO(err_finish) struct err err = {0};
+    int64_t rev = 0;
+    arena_init(&o.arena, 0);
+    int rc = client_list(p->client, &sources, NULL, note_other, &o, &rev, &err);
+    for (size_t i = 0; i < o.n && !rc; i++) {
+        rc = source_disown(p->client, o.names[i], &err);
+    }
+    if (rc) {
+        log_warn("sources that are not configured could not be marked so", LOG_ERR(&err));
+    }
+    free(o.names);
+    arena_finish(&o.arena);
+}
+
+/* ---- the loop ---- */
+
 /* Milliseconds until the next source is due. */
 static int patience(const struct running *r)
 {
@@ -168,6 +246,28 @@ static int patience(const struct running *r)
     }
     int64_t ms = next - clock_mono_ms();
     return ms < 0 ? 0 : ms > 60 * 1000 ? 60 * 1000 : (int)ms;
+}
+
+static void measure(const struct running *r)
+{
+    size_t files = 0, objects = 0, failures = 0;
+    for (size_t i = 0; i < r->p->n; i++) {
+        files += r->sources[i]->told_files;
+        objects += r->sources[i]->told_objects;
+        failures += r->sources[i]->told_failures;
+    }
+    metric_set(r->p->files, (double)files);
+    metric_set(r->p->objects, (double)objects);
+    metric_set(r->p->failures, (double)failures);
+}
+
+static void run_one(struct running *r, struct source *s)
+{
+    source_run(s);
+    metric_add(r->p->created, (double)s->done.created);
+    metric_add(r->p->changed, (double)s->done.changed);
+    metric_add(r->p->removed, (double)s->done.removed);
+    measure(r);
 }
 
 static void hear(struct running *r)
@@ -202,6 +302,7 @@ int provisioning_run(struct provisioning *p, struct service_stop *stop, struct e
 {
     struct running r = {.p = p, .stop = stop};
     (void)err;
+    disown_others(p);
     if (!p->n) {
         service_wait(stop, -1);
         return 0;
@@ -219,7 +320,7 @@ int provisioning_run(struct provisioning *p, struct service_stop *stop, struct e
         hear(&r);
         for (size_t i = 0; i < p->n && !service_stopping(stop); i++) {
             if (r.sources[i]->next_ms <= clock_mono_ms()) {
-                source_run(r.sources[i]);
+                run_one(&r, r.sources[i]);
             }
         }
     } while (wait(&r));

@@ -272,6 +272,27 @@ static void tell_failure(struct report *r, struct str path, struct str object, c
     }
 }
 
+int source_disown(struct client *c, struct str name, struct err *err)
+{
+    struct arena a;
+    yyjson_mut_doc *d = NULL, *answer = NULL;
+    struct client_ref ref = {.group = STR("provisioning.coracle.dev"),
+                             .version = STR("v1"),
+                             .resource = STR("sources"),
+                             .name = name};
+    const struct client_options o = {.manager = STR("provisioning")};
+    arena_init(&a, 0);
+    int rc = client_get(c, &ref, &a, &d, err);
+    if (!rc && condition_set(d, d->root, "Ready", false, "NotConfigured",
+                             STR("the server is not told to provision this source; its objects "
+                                 "stay as they are"))) {
+        ref.subresource = STR("status");
+        rc = client_update(c, &ref, d->root, &o, &a, &answer, err);
+    }
+    arena_finish(&a);
+    return rc;
+}
+
 void source_report(struct source *s)
 {
     struct report r = {.s = s};
@@ -282,6 +303,9 @@ void source_report(struct source *s)
     r.failures = yyjson_mut_arr(r.doc);
     count(&r);
     each_failure(&r, add_failure);
+    s->told_files = r.files;
+    s->told_objects = r.objects;
+    s->told_failures = r.n;
     uint64_t hash = status_hash(&r);
     for (int i = 0; i < ATTEMPTS && rc == ERR_CONFLICT && hash != s->told; i++) {
         err_finish(&err);

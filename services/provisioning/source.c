@@ -557,6 +557,12 @@ void source_run(struct source *s)
             }
         }
     }
+    if (s->tree.n_dirs && !s->watching && !s->warned) {
+        log_warn("not every directory can be watched: fs.inotify.max_user_watches or "
+                 "max_user_instances is reached; they are looked at from time to time",
+                 LOG_Z("source", s->name), LOG_I("directories", s->tree.n_dirs));
+        s->warned = true;
+    }
     if (!s->watching) {
         source_again(s, s->interval_ms < POLL_MS ? s->interval_ms : POLL_MS);
     }

@@ -57,7 +57,7 @@ struct source {
     struct service_stop *stop;
     int64_t interval_ms;
     struct notify *notify; /* NULL: there is none */
-    bool watching;
+    bool watching, warned; /* whether all of it is watched; that it is not was logged */
     struct unit **units; /* sorted by path */
     size_t n_units, cap_units;
     struct inventory inventory;
@@ -73,11 +73,13 @@ struct source {
     int64_t removal_due_ms;
     uint64_t told;       /* a hash of the status as it was written; 0: none was */
     uint64_t problems_told; /* a hash of the tree's problems that there are events of */
+    size_t told_files, told_objects, told_failures; /* the numbers in it */
     struct {
         size_t created, changed, removed;
     } done;              /* in this run */
 };
 
+/* name lives as long as the source. */
 struct source *source_create(const char *name, const char *root, struct client *c, struct registry *r,
                              int64_t interval_ms);
 void source_destroy(struct source *s); /* NULL allowed */
@@ -112,7 +114,7 @@ int64_t retry_ms(int tries);
 
 /* ---- apply.c: one object ---- */
 const char *reason_of(int code);
-/* Applies the document, or only asks what would come of it. ERR_CONFLICT: the object is not this source's. */
+/* Applies the document, or only asks what would come of it. ERR_EXISTS: the object is not this source's. */
 int object_apply(struct source *s, const struct document *o, bool dry, struct arena *a, int64_t *ret_rev, bool *ret_created,
                  struct err *err);
 /* Deletes the object if it is this source's; 0 too where there is none. */
@@ -123,5 +125,7 @@ int object_revision(struct source *s, const struct item *i, int64_t *ret_rev, st
 /* ---- report.c ---- */
 /* Writes what has changed into the Source object, and events of what failed newly. */
 void source_report(struct source *s);
+/* Says in a Source object that nothing is provisioned by it any more. */
+int source_disown(struct client *c, struct str name, struct err *err);
 
 #endif

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects kept as files say: created, changed, removed, moved, swapped, refused, found again after a restart."""
-import json, os, shutil, tempfile, time, unittest
+import json, os, shutil, signal, subprocess, sys, tempfile, time, unittest
 
 import support
 from lib.server import Server
@@ -121,6 +121,10 @@ class Directory(unittest.TestCase):
             return found[0]
         return eventually(find)
 
+    def counted(self):
+        lines = self.server.get("/metrics")[2].decode().splitlines()
+        return {k: float(v) for k, v in (line[len("coracle_provisioning_"):].rsplit(" ", 1) for line in lines if line.startswith("coracle_provisioning_"))}
+
     def events(self, text):
         items = self.get("/api/v1/namespaces/default/events")["items"]
         return [e for e in items if e["reason"] == "ProvisioningFailed" and text in e["message"]]
@@ -174,6 +178,9 @@ class Files(Directory):
         self.write("new/dir/x.yaml", configmap("x"))
         self.has("bdex")
         self.ready()
+        eventually(lambda: self.assertEqual(self.counted(), {
+            "files": 3, "objects": 4, "failures": 0, 'changes_total{operation="create"}': 6, 'changes_total{operation="change"}': 3,
+            'changes_total{operation="remove"}': 2}) or True)
         revision = self.get(SOURCE)["metadata"]["resourceVersion"]
         os.utime(self.path("one.yaml"))
         self.stays(lambda: self.get(SOURCE)["metadata"]["resourceVersion"] == revision)
@@ -643,7 +650,6 @@ class Many(Directory):
         self.ready()
 
     def test_killed(self):
-        import signal
         for i in range(self.N):
             self.write("d/%d.yaml" % i, configmap("c%d" % i))
         eventually(lambda: len(self.names()) > 5, 60)
@@ -652,6 +658,38 @@ class Many(Directory):
         self.write("only.yaml", configmap("only"))
         self.server.start()
         eventually(lambda: self.names() == ["only"], 120)
+
+
+@unittest.skipUnless(os.getuid() == 0 and shutil.which("setpriv"), "another user's inotify instances are used up for this, by root")
+class Unwatched(Permissions):
+    """A system that has no more of inotify."""
+    flags = ["--provision-interval", "1s"]
+    HOLD = ("import ctypes, sys\nc = ctypes.CDLL(None)\nn = 0\nwhile c.inotify_init() >= 0: n += 1\n"
+            "print(n, flush=True)\nsys.stdin.read()")
+
+    def prepare(self):
+        with open("/proc/sys/fs/inotify/max_user_instances") as f:
+            if int(f.read()) > 900:
+                self.skipTest("there are too many inotify instances to use up")
+        super().prepare()
+        self.holder = subprocess.Popen(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable, "-c", self.HOLD],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(self.holder.wait)
+        self.addCleanup(self.holder.stdin.close)
+        self.addCleanup(self.holder.stdout.close)
+        self.holder.stdout.readline()
+
+    def test_unreadable(self):
+        """It is looked at from time to time, and watched when that is possible again."""
+        self.has("ab")
+        eventually(lambda: self.condition("Watching")["status"] == "False")
+        self.write("c.yaml", configmap("c"))
+        self.has("abc")
+        os.unlink(self.path("a.yaml"))
+        self.has("bc")
+        self.assertEqual(self.condition()["status"], "True")
+        self.holder.stdin.close()
+        eventually(lambda: self.condition("Watching")["status"] == "True")
 
 
 class Settings(unittest.TestCase):
@@ -685,6 +723,27 @@ class Settings(unittest.TestCase):
                     f.write(configmap("one-dir", "2"))
                 eventually(lambda: s.get("/apis/provisioning.coracle.dev/v1/sources/second")[2]["status"]["failures"][0]["reason"] == "NotOwned")
                 self.assertIn("one-dir", s.get("/apis/provisioning.coracle.dev/v1/sources/second")[2]["status"]["failures"][0]["message"])
+
+
+    def test_taken_away(self):
+        """Without its flag a source's objects stay, and its Source object says so."""
+        with tempfile.TemporaryDirectory() as d:
+            os.mkdir(os.path.join(d, "files"))
+            with open(os.path.join(d, "files", "x.yaml"), "w") as f:
+                f.write(configmap("x"))
+            with Server(preset=support.PRESET, level="error", flags=["--provision", os.path.join(d, "files")]) as s:
+                ready = lambda: next(c for c in s.get(SOURCE)[2]["status"]["conditions"] if c["type"] == "Ready")
+                eventually(lambda: ready()["status"] == "True")
+                flags = s.flags
+                self.assertEqual(s.stop(), 0)
+                s.flags = []
+                s.start()
+                eventually(lambda: ready()["reason"] == "NotConfigured")
+                self.assertEqual([o["metadata"]["name"] for o in s.get(CONFIGMAPS)[2]["items"]], ["x"])
+                self.assertEqual(s.stop(), 0)
+                s.flags = flags
+                s.start()
+                eventually(lambda: ready()["status"] == "True")
 
 
 if __name__ == "__main__":
