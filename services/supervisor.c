@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/utf8.h"
 #include "controllers/manager.h"
 
 #define BACKOFF_FIRST_MS 1000
@@ -179,18 +180,26 @@ static void note_restart(struct runner *r)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* words as valid UTF-8 (they may quote anything), cut where they are too long, not within a
+ * character. */
+static void set_error(struct background_status *s, const char *words)
+{
+    AUTO(buf_finish) struct buf b = {0};
+    utf8_repair(&b, str_from(words));
+    size_t n = b.len < BACKGROUND_ERROR_BYTES ? b.len : BACKGROUND_ERROR_BYTES - 1;
+    while (n && n < b.len && ((unsigned char)b.ptr[n] & 0xc0) == 0x80) {
+        n--;
+    }
+    memcpy(s->error, b.len ? b.ptr : "", n);
+    s->error[n] = 0;
+}
+
 static void note_failure(struct runner *r, const char *words)
 {
-    size_t n = strlen(words);
-    n = n < BACKGROUND_ERROR_BYTES ? n : BACKGROUND_ERROR_BYTES - 1;
-    while (n && words[n] && ((unsigned char)words[n] & 0xc0) == 0x80) {
-        n--; /* no character is cut in two */
-    }
     pthread_mutex_lock(&r->lock);
     r->status.state = BACKGROUND_WAITING;
     r->status.error_us = clock_wall_us();
-    memcpy(r->status.error, words, n);
-    r->status.error[n] = 0;
+    set_error(&r->status, words);
     if (r->metrics) {
         metric_set(r->error_time, (double)r->status.error_us / 1e6);
         show_error(r);

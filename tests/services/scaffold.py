@@ -202,7 +202,7 @@ class Page(unittest.TestCase):
         self.assertEqual(len(lines), 1)
         failing = "    if (!service_stopping(stop)) {\n        return err_set(err, ERR_IO, \"the oven is cold\");\n    }\n"
         self.tree.write(path, text.replace(lines[0], failing + lines[0]))
-        self.shell("cmake --build build/debug --target coracle")
+        self.shell("cmake --build build/debug --target coracle meals_fake")
         self.start()
         series = lambda line: line + "\n" in self.server.get("/metrics")[2].decode()
         self.until(lambda: series('coracle_service_restarts_total{service="meals"} 1'))

@@ -275,6 +275,28 @@ static int run_wordily(void *self, struct service_stop *stop, struct err *err)
     return err_set(err, ERR_IO, "%.*s", STR_FMT(buf_str(&b)));
 }
 
+static int run_oddly(void *self, struct service_stop *stop, struct err *err)
+{
+    (void)self;
+    (void)stop;
+    return err_set(err, ERR_IO, "no \"\xff\"\n");
+}
+
+/* What an error quotes may be anything; the scrape stays well formed. */
+static void test_odd_words(void **state)
+{
+    (void)state;
+    const struct background table[] = {{"odd", run_oddly, NULL}};
+    struct told t;
+    told_open(&t, NULL, 0, table, 1);
+    supervisor_start(t.supervisor);
+    EVENTUALLY(is_in(&t, "odd", BACKGROUND_WAITING));
+    assert_string_equal(status_of(&t, "odd").error, "no \"\xef\xbf\xbd\"\n");
+    assert_counted(&t, "coracle_service_last_error{service=\"odd\",error=\"no "
+                       "\\\"\xef\xbf\xbd\\\"\\n\"} 1");
+    told_close(&t);
+}
+
 static void test_unasked_and_wordy(void **state)
 {
     (void)state;
@@ -299,11 +321,9 @@ static void test_unasked_and_wordy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_again),
-        cmocka_unit_test(test_on_stop),
-        cmocka_unit_test(test_states),
-        cmocka_unit_test(test_unasked_and_wordy),
+        cmocka_unit_test(test_order),     cmocka_unit_test(test_again),
+        cmocka_unit_test(test_on_stop),   cmocka_unit_test(test_states),
+        cmocka_unit_test(test_odd_words), cmocka_unit_test(test_unasked_and_wordy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
