@@ -474,6 +474,40 @@ class Kubectl(unittest.TestCase):
         self.assertIn("how it is laid out", self.k("explain", "dashboard.spec", "--api-version=dashboard.grafana.app/v2"))
         self.k("delete", "dash", "--all")
 
+    def test_stars_and_preferences(self):
+        """Objects that belong to people, and the stamps: applied again they stay as they are, and put back too."""
+        def manifest(group, kind, name, **spec):
+            return json.dumps({"apiVersion": group, "kind": kind, "metadata": {"name": name}, "spec": spec})
+        stars = lambda *names: manifest("collections.grafana.app/v1alpha1", "Stars", "user-coracle-admin", resource=[
+            {"group": "dashboard.grafana.app", "kind": "Dashboard", "names": list(names)}])
+        preferences = manifest("preferences.grafana.app/v1", "Preferences", "user-coracle-admin", theme="zen", timezone="Europe/Berlin")
+        for text, kind in ((stars("a", "b"), "stars"), (preferences, "preferences")):
+            self.assertIn("created", self.k("apply", "-f", "-", stdin=text))
+            self.assertIn("unchanged", self.k("apply", "-f", "-", stdin=text))
+            self.assertEqual(self.run_("-n", self.ns, "diff", "-f", "-", stdin=text).stdout, "")
+            get = lambda: json.loads(self.k("get", kind, "user-coracle-admin", "-o", "json"))
+            made = get()
+            self.assertEqual(made["metadata"]["annotations"]["grafana.app/createdBy"], "user:coracle-admin")
+            self.k("annotate", "--overwrite", kind, "user-coracle-admin", "grafana.app/createdBy=user:eve", "grafana.app/updatedBy=user:eve")
+            self.k("annotate", kind, "user-coracle-admin", "grafana.app/createdBy-")
+            self.assertEqual(get(), made)
+            self.assertIn("user-coracle-admin", self.k("get", kind))
+        self.assertIn("configured", self.k("apply", "-f", "-", stdin=stars("b")))
+        stamped = json.loads(self.k("get", "stars", "user-coracle-admin", "-o", "json"))["metadata"]["annotations"]
+        self.assertEqual(stamped["grafana.app/updatedBy"], "user:coracle-admin")
+        self.k("replace", "-f", "-", stdin=self.k("get", "stars", "user-coracle-admin", "-o", "yaml"))
+        again = json.loads(self.k("get", "stars", "user-coracle-admin", "-o", "json"))["metadata"]["annotations"]
+        self.assertEqual([again[k] for k in again if k.startswith("grafana.app/")], [stamped[k] for k in stamped if k.startswith("grafana.app/")])
+        merged = json.loads(self.k("get", "--raw", "/apis/preferences.grafana.app/v1/namespaces/%s/preferences/merged" % self.ns))
+        self.assertEqual((merged["spec"]["theme"], merged["spec"]["weekStart"]), ("zen", "browser"))
+        self.assertIn("zen", self.k("get", "preferences"))
+        self.assertIn("must match a configured theme", self.fails("patch", "preferences", "user-coracle-admin", "--type=merge", "-p", '{"spec":{"theme":"odd"}}'))
+        self.assertIn("is not that of an organization", self.run_("-n", "kube-system", "apply", "-f", "-", stdin=preferences, ok=False).stderr)
+        self.assertIn("kubectl create namespace org-777", self.run_("-n", "org-777", "create", "-f", "-", stdin=preferences, ok=False).stderr)
+        self.assertIn("time zone", self.k("explain", "preferences.spec.timezone"))
+        self.assertIn("API group", self.k("explain", "stars.spec.resource.group"))
+        self.k("delete", "stars,preferences", "--all")
+
     def test_published_definitions_and_objects(self):
         if not os.path.isdir(LARGE):
             self.skipTest("no large data at " + LARGE)
