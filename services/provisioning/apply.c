@@ -128,6 +128,21 @@ static int remove_once(struct source *s, const struct item *i, struct arena *a, 
     return client_delete(s->client, &i->ref, &opt, err);
 }
 
+/* Whether the type is only not served, for whatever reason, and its objects are there still. */
+static bool is_defined(struct source *s, const struct item *i, struct arena *a)
+{
+    struct registry_snapshot *types = registry_ref(s->registry);
+    bool served = registry_find(types, i->ref.group, i->ref.resource) != NULL;
+    struct client_ref ref = {.group = STR("apiextensions.k8s.io"),
+                             .version = STR("v1"),
+                             .resource = STR("customresourcedefinitions")};
+    yyjson_mut_doc *d = NULL;
+    registry_snapshot_unref(types);
+    ref.name =
+        str_from(arena_printf(a, "%.*s.%.*s", STR_FMT(i->ref.resource), STR_FMT(i->ref.group)));
+    return !served && i->ref.group.len && client_get(s->client, &ref, a, &d, NULL) == 0;
+}
+
 int object_remove(struct source *s, const struct item *i, struct err *err)
 {
     struct err why = {0};
@@ -138,11 +153,13 @@ int object_remove(struct source *s, const struct item *i, struct err *err)
         err_finish(&why);
         rc = remove_once(s, i, &a, &why);
     }
-    arena_finish(&a);
     if (rc == ERR_NOT_FOUND) { /* the object, or its whole type */
         err_finish(&why);
-        return 0;
+        rc = is_defined(s, i, &a)
+                 ? err_set(&why, ERR_UNAVAILABLE, "the object's type is not served at present")
+                 : 0;
     }
+    arena_finish(&a);
     return rc ? err_move(err, &why) : 0;
 }
 

@@ -284,8 +284,21 @@ static bool is_duplicate(struct source *s, struct unit *u, const struct item *i)
     unit_forget_failures(u);
     unit_fail(u, object_label(&a, &i->ref, STR("")).ptr, "Duplicate", text);
     arena_finish(&a);
+    u->contested = true;
     unit_try_later(s, u);
     return true;
+}
+
+/* What was another's is free now: the file need not wait. */
+static void end_contest(struct unit *u)
+{
+    for (size_t i = 0; i < u->n_wants; i++) {
+        if (u->wants[i]->unit != u) {
+            return;
+        }
+    }
+    u->contested = false;
+    u->due_ms = 0;
 }
 
 /* In rounds: first who had it, then others, last files that are only not seen now. */
@@ -311,6 +324,11 @@ static void settle_claims(struct source *s)
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < s->n_units; i++) {
             claim(s->units[i], round);
+        }
+    }
+    for (size_t i = 0; i < s->n_units; i++) {
+        if (s->units[i]->contested) {
+            end_contest(s->units[i]);
         }
     }
 }

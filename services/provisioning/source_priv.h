@@ -36,6 +36,7 @@ struct unit {
     bool seen, needed;       /* in this walk; a directory: a dashboard is below */
     bool doubted;            /* it could not be read once, and is read once more before that is told */
     bool twice;              /* it wants an object twice */
+    bool contested;          /* it wants one that another has */
     int64_t unsettled_ms;    /* since when it changes all the time; 0: it does not */
     int64_t gone_ms;         /* since when it is not there; 0: it is */
     bool folders;            /* its directories become folders */

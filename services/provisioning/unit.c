@@ -281,10 +281,21 @@ static bool check(struct applying *p, const struct document *o)
     return !rc;
 }
 
-/* Everything that does not rest on other documents of the file; nothing is written. */
+/* Documents that are not as they should be, those that are not served included. */
+static size_t count_due(const struct applying *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->d.n; i++) {
+        n += !p->d.items[i].ref.resource.len || !is_current(p, &p->d.items[i]);
+    }
+    return n;
+}
+
+/* Everything that does not rest on other documents of the file; nothing is written. One document
+ * alone is as whole as it can be. */
 static bool check_all(struct applying *p)
 {
-    bool good = true;
+    bool good = true, alone = count_due(p) == 1;
     for (size_t i = 0; i < p->d.n && !source_stopping(p->s); i++) {
         const struct document *o = &p->d.items[i];
         if (!o->ref.resource.len && !is_defined_here(p, o)) {
@@ -293,7 +304,7 @@ static bool check_all(struct applying *p)
                              STR_FMT(o->kind), STR_FMT(json_get_str(o->obj, "apiVersion")));
             fail(p, o, "UnknownKind", text);
             good = false;
-        } else if (o->ref.resource.len && !is_current(p, o) && !depends(p, o)) {
+        } else if (!alone && o->ref.resource.len && !is_current(p, o) && !depends(p, o)) {
             good = check(p, o) && good;
         }
     }

@@ -258,6 +258,11 @@ class Files(Directory):
         eventually(lambda: self.get(CONFIGMAPS + "/a")["data"]["value"] == "other")
         self.has("acde")
         self.ready()
+        self.write("one.yaml", configmap("c", "late"))
+        self.failure("one.yaml", "Duplicate")
+        time.sleep(4)  # the next try is not near
+        self.write("sub/two.yml", configmap("x"))
+        eventually(lambda: self.get(CONFIGMAPS + "/c")["data"]["value"] == "late", 2.5)
 
 
 class Broken(Directory):

@@ -397,6 +397,39 @@ static void test_write_round_trip(void **state)
     }
 }
 
+/* How many keys stood twice up to each document. */
+struct seen_twice {
+    struct json_duplicates twice;
+    size_t at[4], n;
+};
+
+static int note_twice(void *arg, yyjson_mut_doc *doc, struct err *err)
+{
+    struct seen_twice *s = arg;
+    (void)doc;
+    (void)err;
+    s->at[s->n++] = s->twice.n;
+    return 0;
+}
+
+static void test_duplicates_of_documents(void **state)
+{
+    (void)state;
+    struct seen_twice s = {0};
+    assert_int_equal(yaml_read_each(&arena,
+                                    STR("a: 1\n---\nb: 1\nb: 2\n---\nc: 1\n---\nx: {d: 1, d: 2}\n"),
+                                    &s.twice, note_twice, &s, NULL),
+                     0);
+    assert_int_equal(s.n, 4);
+    assert_int_equal(s.at[0], 0);
+    assert_int_equal(s.at[1], 1);
+    assert_int_equal(s.at[2], 1);
+    assert_int_equal(s.at[3], 2);
+    assert_true(str_is(s.twice.paths[0], "b"));
+    assert_true(str_is(s.twice.lines[0], "line 4: key \"b\" already set in map"));
+    assert_true(str_is(s.twice.paths[1], "x.d"));
+}
+
 static void test_write_invalid_utf8(void **state)
 {
     (void)state;
@@ -420,6 +453,7 @@ int main(void)
         T(test_aliases_and_merges),
         T(test_aliases_are_copies),
         T(test_duplicates),
+        T(test_duplicates_of_documents),
         T(test_depth),
         T(test_alias_bombs),
         T(test_many_anchors),

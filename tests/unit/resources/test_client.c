@@ -96,6 +96,40 @@ static void test_verbs(void **state)
     assert_int_equal(client_delete(client, &r, NULL, NULL), ERR_NOT_FOUND);
 }
 
+static void test_apply(void **state)
+{
+    (void)state;
+    struct client_ref r = named("a");
+    struct err err = {0};
+    yyjson_mut_doc *d = NULL;
+    struct client_options mine = {.manager = STR("mine")}, other = {.manager = STR("other")};
+    yyjson_mut_val *one = parse("{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':"
+                                "'a'},'spec':{'size':1}}"),
+                   *two = parse("{'apiVersion':'example.com/v1','kind':'Widget','metadata':{'name':"
+                                "'a'},'spec':{'size':2}}");
+    assert_int_equal(client_patch(client, &r, PATCH_APPLY, one, &mine, &a, &d, NULL), 0);
+    assert_int_equal(client_patch(client, &r, PATCH_APPLY, two, &other, &a, &d, &err),
+                     ERR_CONFLICT);
+    err_finish(&err);
+    other.force = other.dry_run = true;
+    assert_int_equal(client_patch(client, &r, PATCH_APPLY, two, &other, &a, &d, NULL), 0);
+    assert_int_equal(json_get_int(json_get(d->root, "spec"), "size", 0), 2);
+    assert_int_equal(client_get(client, &r, &a, &d, NULL), 0);
+    assert_int_equal(json_get_int(json_get(d->root, "spec"), "size", 0),
+                     1); /* it was not written */
+    other.dry_run = false;
+    assert_int_equal(client_patch(client, &r, PATCH_APPLY, two, &other, &a, &d, NULL), 0);
+    assert_int_equal(client_get(client, &r, &a, &d, NULL), 0);
+    assert_int_equal(json_get_int(json_get(d->root, "spec"), "size", 0), 2);
+    yyjson_mut_val *odd = parse("{'spec':{'sise':3}}");
+    assert_int_equal(client_patch(client, &r, PATCH_MERGE, odd, NULL, &a, &d, NULL), 0);
+    other.strict = true;
+    assert_int_equal(client_patch(client, &r, PATCH_MERGE, odd, &other, &a, &d, &err),
+                     ERR_INVALID);
+    assert_non_null(strstr(err_message(&err), "unknown field \"spec.sise\""));
+    err_finish(&err);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -265,11 +299,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_verbs),
-        TEST(test_refusals),
-        TEST(test_list),
-        TEST(test_watch),
-        TEST(test_watch_other_version),
+        TEST(test_verbs),         TEST(test_apply), TEST(test_refusals),
+        TEST(test_list),          TEST(test_watch), TEST(test_watch_other_version),
         TEST(test_watch_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
