@@ -171,7 +171,7 @@ class Annotations(Case):
         for query, want in (("tag=tag1", ["a-1", "a-4"]), ("tag=tag1&tag=tag2&tagsMatchAny=true", ["a-1", "a-2", "a-4"]), ("tag=tag1&tag=tag2", ["a-4"]),
                             ("scope=scope1", ["a-1", "a-4"]), ("scope=scope1&scope=scope2&scopesMatchAny=true", ["a-1", "a-2", "a-4"]),
                             ("tag=tag1&tag=tag2&tagsMatchAny=true&scope=scope1&scope=scope2", ["a-4"]), ("tag=tag1&tagsMatchAny=not-valid", ["a-1", "a-4"]),
-                            ("panelID=3", ["a-5"]), ("legacyID=77", ["a-2"]), ("deleted=only", []), ("deleted=include&tag=tag3", ["a-3"]), ("createdBy=nobody", [])):
+                            ("panelID=3", ["a-5"]), ("legacyID=77", ["a-2"]), ("deleted=only", []), ("deleted=include&tag=tag3", ["a-3"]), ("createdBy=nobody", []), ("createdBy=user:admin-uid&panelID=3", ["a-5"])):
             self.assertEqual(self.found("?" + query), want, query)
         self.assertEqual(self.tags(), [("tag1", 2), ("tag2", 2), ("tag3", 1)])
         self.assertEqual(self.tags("?limit=1"), [("tag1", 2)])
