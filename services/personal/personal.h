@@ -55,4 +55,10 @@ void personal_check_name(const struct personal_rule *rule, struct str name, bool
 int personal_check_create(const struct personal_rule *rule, const struct op *op, struct str name,
                           struct err *err);
 
+/* ---- in tests that are linked with the fake, on the thread that wired: names that are refused to
+ * everyone; the only ones that lists show; which types were added ---- */
+void personal_fake_refuse(struct personal *p, const char *name);
+void personal_fake_show(struct personal *p, const char *name);
+bool personal_fake_has(const struct personal *p, const char *group, const char *resource);
+
 #endif
