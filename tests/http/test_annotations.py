@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Annotations (annotation.grafana.app): times, what stays fixed, field selectors by range, search by pages, tags."""
 import random
+import unittest
 
+import support
+from lib import etcd
+from lib.server import Server
 from support import Case, Watch
 
 BASE = "/apis/annotation.grafana.app/v0alpha1/namespaces/%s/"
@@ -188,3 +192,21 @@ class Annotations(Case):
             self.assertEqual(self.server.post(self.base + which, {})[0], 405)
         resources = self.server.get("/apis/annotation.grafana.app/v0alpha1")[2]["resources"]
         self.assertEqual([r["name"] for r in resources], ["annotations"])
+
+
+@unittest.skipUnless(etcd.binary(), "etcd is not installed")
+class OnEtcd(Case):
+    """What stands in the index there is derived anew by each server."""
+
+    def test_found_after_a_restart(self):
+        with etcd.Etcd() as e:
+            base = BASE % "default"
+            for start in range(2):
+                with Server(preset=support.PRESET, flags=["--store", "etcd=" + e.url]) as s:
+                    for n in range(3):
+                        body = annotation("s%d-%d" % (start, n), NOW + n * HOUR, timeEnd=NOW + (n + 1) * HOUR, tags=["t%d" % n], dashboardUID="cpu")
+                        self.assertEqual(s.post(base + "annotations", body)[0], 201)
+                    for more in ("", "&dashboardUID=cpu"):
+                        found = s.get(base + "search?from=%d&to=%d%s" % (NOW, NOW + HOUR - 1, more))[2]["items"]
+                        self.assertEqual([i["metadata"]["name"] for i in found], ["s%d-0" % k for k in range(start + 1)])
+                    self.assertEqual(s.get(base + "tags")[2]["tags"], [{"tag": "t%d" % n, "count": start + 1} for n in range(3)])
