@@ -225,7 +225,7 @@ static int count_folders(struct asking *k, struct text_facet *f)
     return r < 0 ? r : ask_number(k, "SELECT count(*)", " AND d.folder = ''", &f->missing);
 }
 
-static int count_values(struct asking *k, struct text_facet *f)
+static int count_values(struct asking *k, int64_t found, struct text_facet *f)
 {
     struct asking own = *k;
     /* Once more with the values beside each document. */
@@ -242,10 +242,9 @@ static int count_values(struct asking *k, struct text_facet *f)
         ask(&own, "SELECT v.value, count(*) AS n", " GROUP BY v.value ORDER BY n DESC, v.value");
     int r = read_terms(k, st, f);
     sqlite3_finalize(st);
-    int64_t having = 0, all = 0;
+    int64_t having = 0;
     r = r < 0 ? r : ask_number(&own, "SELECT count(DISTINCT m.id)", "", &having);
-    r = r < 0 ? r : ask_number(k, "SELECT count(*)", "", &all);
-    f->missing = all - having;
+    f->missing = found - having;
     buf_finish(&own.from);
     return r;
 }
@@ -257,7 +256,7 @@ static int read_facets(struct asking *k, struct text_found *f)
     while (r == 0 && f->n_facets < k->q->n_facets) {
         struct text_facet *each = &f->facets[f->n_facets];
         each->name = k->q->facets[f->n_facets++];
-        r = str_is(each->name, "folder") ? count_folders(k, each) : count_values(k, each);
+        r = str_is(each->name, "folder") ? count_folders(k, each) : count_values(k, f->total, each);
     }
     return r;
 }

@@ -28,6 +28,15 @@ static bool all_complete(const struct search *s)
     return true;
 }
 
+/* Under the lock; ended by s->waiting--. The indexer gathers changes for no longer then. */
+static void begin_wait(struct search *s)
+{
+    s->waiting++;
+    if (s->at < s->wanted) {
+        pthread_cond_signal(&s->wake);
+    }
+}
+
 bool search_settle(struct search *s, int64_t ms)
 {
     const struct timespec until = after_ms(ms);
@@ -35,10 +44,12 @@ bool search_settle(struct search *s, int64_t ms)
     int64_t wanted = s->wanted;
     int rc = 0;
     bool done = false;
+    begin_wait(s);
     while (!done && rc != ETIMEDOUT) {
         done = s->running && s->at >= wanted && !s->types_changed && !s->damaged && all_complete(s);
         rc = done ? 0 : pthread_cond_timedwait(&s->moved, &s->lock, &until);
     }
+    s->waiting--;
     pthread_mutex_unlock(&s->lock);
     return done;
 }
@@ -70,12 +81,14 @@ static bool catch_up(struct search *s, const struct text_query *q)
     int rc = 0, late = 0;
     pthread_mutex_lock(&s->lock);
     int64_t wanted = s->wanted;
+    begin_wait(s);
     while (s->at < wanted && s->running && !s->stopping && rc != ETIMEDOUT) {
         rc = pthread_cond_timedwait(&s->moved, &s->lock, &until);
     }
     while (!asked_complete(s, q) && s->running && !s->stopping && late != ETIMEDOUT) {
         late = pthread_cond_timedwait(&s->moved, &s->lock, &soon);
     }
+    s->waiting--;
     bool all = s->at >= wanted && asked_complete(s, q);
     pthread_mutex_unlock(&s->lock);
     if (s->queries) {

@@ -6,10 +6,13 @@
  *
  * What cannot be followed is made anew: an index of another store or of a later state of this one,
  * one that is damaged, one that is further behind than the store knows its changes. */
+#include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "resources/metadata.h"
@@ -20,6 +23,7 @@ enum {
     BATCH_BYTES = 2 * 1024 * 1024, /* of objects in one transaction, but for the last */
     SLICE_REMOVED = 500,
     NOTE_REVISIONS = 10000,
+    GATHER_MS = 100,
 };
 
 /* A type on its way into the index, or out of it. */
@@ -40,6 +44,7 @@ struct indexer {
     struct searched *types; /* own references */
     size_t n_types;
     struct build *builds;
+    bool behind; /* a batch took less than there was */
 };
 
 /* What one batch does. */
@@ -266,12 +271,13 @@ static int take_event(void *arg, const struct store_event *e)
     return b->bytes < BATCH_BYTES ? 0 : STORE_STOP;
 }
 
-static int follow(struct indexer *x, int64_t at, struct err *err)
+static int follow(struct indexer *x, int64_t at, int64_t wanted, struct err *err)
 {
     struct batch b = {.x = x, .last = &b.first};
     int64_t to = at;
     int rc = store_changes(engine_store(x->s->engine), STR(""), at, BATCH_EVENTS, take_event, &b,
                            &to, err);
+    x->behind = to < wanted;
     rc = rc < 0 ? rc : text_begin(x->s->text, err);
     return rc < 0 ? rc : commit(x, to, apply(x->s->text, &b, err), err);
 }
@@ -437,9 +443,22 @@ static int begin(struct indexer *x, struct err *err)
 /* ---- the loop ---- */
 
 struct task {
-    int64_t at;
+    int64_t at, wanted;
     bool feed, note, damaged, types;
 };
+
+/* Changes are let gather for a moment, as a transaction of one costs as much as one of fifty,
+ * unless somebody waits for them. Under the lock. */
+static void gather(struct search *s)
+{
+    uint64_t ns = clock_mono_ns() + GATHER_MS * UINT64_C(1000000);
+    const struct timespec until = {.tv_sec = (time_t)(ns / 1000000000),
+                                   .tv_nsec = (long)(ns % 1000000000)};
+    int rc = 0;
+    while (!s->waiting && !s->stopping && !s->damaged && !s->types_changed && rc != ETIMEDOUT) {
+        rc = pthread_cond_timedwait(&s->wake, &s->lock, &until);
+    }
+}
 
 /* Waits for something to do. False: the service stops. */
 static bool next_task(struct indexer *x, struct task *ret)
@@ -450,10 +469,14 @@ static bool next_task(struct indexer *x, struct task *ret)
            s->heard - s->noted <= NOTE_REVISIONS) {
         pthread_cond_wait(&s->wake, &s->lock);
     }
+    if (s->wanted > s->at && !x->builds && !x->behind) {
+        gather(s);
+    }
     if (s->wanted <= s->at && s->heard > s->at) {
         s->at = s->heard; /* what came since concerns nothing here */
     }
     *ret = (struct task){.at = s->at,
+                         .wanted = s->wanted,
                          .feed = s->wanted > s->at,
                          .note =
                              s->at > s->noted && (s->stopping || s->at - s->noted > NOTE_REVISIONS),
@@ -477,7 +500,7 @@ static int work(struct indexer *x, const struct task *t, struct err *err)
 {
     int rc = t->damaged ? ERR_CORRUPT : 0;
     rc = rc < 0 || !t->types ? rc : settle_types(x, err);
-    rc = rc < 0 || !t->feed ? rc : follow(x, t->at, err);
+    rc = rc < 0 || !t->feed ? rc : follow(x, t->at, t->wanted, err);
     if (rc == 0 && x->builds) {
         pthread_mutex_lock(&x->s->lock);
         int64_t at = x->s->at;

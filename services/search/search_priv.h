@@ -32,6 +32,7 @@ struct search {
     int64_t wanted;           /* ... of a change that concerns the index */
     int64_t at;               /* the revision that the index is at */
     int64_t noted;            /* ... and the one that its file says */
+    size_t waiting;           /* who waits for it */
     bool begun, running, stopping, types_changed, damaged;
     struct metric *queries, *rebuilds; /* NULL without metrics */
 };
