@@ -171,7 +171,6 @@ int index_visit(struct engine *e, const struct type *t, struct scope s, struct s
 struct naming {
     index_name_fn *visit;
     void *arg;
-    struct str from;
     size_t limit;
     int rc;
 };
@@ -180,9 +179,6 @@ static int name_one(void *arg, struct str name, const struct stored *s)
 {
     struct naming *n = arg;
     (void)s;
-    if (str_cmp(name, n->from) < 0) {
-        return 0;
-    }
     n->rc = n->visit(n->arg, name);
     return n->rc || --n->limit == 0 ? STORE_STOP : 0;
 }
@@ -196,20 +192,18 @@ static int names_of_values(struct engine *e, const struct type *t, struct scope 
 }
 
 int index_names(struct engine *e, const struct type *t, struct scope s, struct str index,
-                struct str value, struct str from, size_t limit, index_name_fn *visit, void *arg,
-                struct err *err)
+                struct str value, size_t limit, index_name_fn *visit, void *arg, struct err *err)
 {
     const struct type_index *x = type_index(t, index);
-    assert(x && limit);
+    assert(x);
     if (!store_index_ready(engine_store(e), x->store_name)) {
-        struct naming n = {visit, arg, from, limit, 0};
+        struct naming n = {visit, arg, limit, 0};
         return names_of_values(e, t, s, index, value, &n, err);
     }
     struct search found = {.type = t};
     found.last = &found.first;
     arena_init(&found.arena, 0);
     const struct store_range r = {.prefix = type_scope_prefix(t, s, &found.arena),
-                                  .from = from.len ? type_key(t, s, from, &found.arena) : STR_NULL,
                                   .index = x->store_name,
                                   .term = index_term(s.ns, value, &found.arena),
                                   .limit = limit,

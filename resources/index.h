@@ -28,12 +28,10 @@ int index_define(struct engine *e, const struct type *t, struct err *err);
 typedef int index_visit_fn(void *arg, struct str name, const struct stored *s);
 int index_visit(struct engine *e, const struct type *t, struct scope s, struct str index,
                 struct str value, index_visit_fn *visit, void *arg, struct err *err);
-/* The same for their names alone, at most `limit` of them, from the first on whose name is not less
- * than `from` (STR_NULL: all). */
+/* The same for their names alone, at most `limit` of them (0: all). */
 typedef int index_name_fn(void *arg, struct str name);
 int index_names(struct engine *e, const struct type *t, struct scope s, struct str index,
-                struct str value, struct str from, size_t limit, index_name_fn *visit, void *arg,
-                struct err *err);
+                struct str value, size_t limit, index_name_fn *visit, void *arg, struct err *err);
 /* How many there are. */
 int index_count(struct engine *e, const struct type *t, struct scope s, struct str index,
                 struct str value, int64_t *ret, struct err *err);

@@ -62,7 +62,7 @@ static int empty_type(struct pass *p, const struct type *t, struct err *err)
     const struct scope s = {.ns = p->r->ns};
     struct names l = {.arena = p->r->arena};
     int64_t left = 0;
-    int rc = p->tried < BATCH ? index_names(e, t, s, STR(FOLDERS_INDEX), p->r->name, STR_NULL,
+    int rc = p->tried < BATCH ? index_names(e, t, s, STR(FOLDERS_INDEX), p->r->name,
                                             BATCH - p->tried, add_name, &l, err)
                               : 0;
     for (size_t i = 0; i < l.n && rc == 0; i++) {

@@ -117,6 +117,7 @@ struct page {
     int64_t limit, skip; /* of the names that are left */
     const struct view *view;
     yyjson_mut_val *items;
+    struct err *err;
 };
 
 static int parse_number(const struct op *op, const char *key, int64_t otherwise, int64_t *ret,
@@ -150,7 +151,7 @@ static int add_child(void *arg, struct str name)
         return 0;
     }
     stored.value = arena_str(&op->arena, stored.value);
-    int rc = represent_decode(op->type, op->version, &stored, &op->arena, &d, NULL);
+    int rc = represent_decode(op->type, op->version, &stored, &op->arena, &d, p->err);
     if (rc == 0) {
         yyjson_mut_arr_append(p->items, json_copy(p->view->doc, yyjson_mut_doc_get_root(d)));
     }
@@ -171,7 +172,7 @@ static int get_children(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut
                         yyjson_mut_val **ret, struct err *err)
 {
     const struct view v = {self, op, d};
-    struct page p = {.view = &v, .items = yyjson_mut_arr(d)};
+    struct page p = {.view = &v, .items = yyjson_mut_arr(d), .err = err};
     struct str uid;
     int64_t skip = 0, total = 0;
     int rc = asked_folder(op, obj, &uid, err);
@@ -184,7 +185,7 @@ static int get_children(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut
     }
     p.limit = p.limit && p.limit < LIMIT_FOLDER_CHILDREN ? p.limit : LIMIT_FOLDER_CHILDREN;
     p.skip = skip;
-    rc = index_names(op->engine, op->type, op->scope, STR(FOLDERS_INDEX), uid, STR_NULL,
+    rc = index_names(op->engine, op->type, op->scope, STR(FOLDERS_INDEX), uid,
                      (size_t)(skip + p.limit), add_child, &p, err);
     if (rc) {
         return rc;
@@ -256,8 +257,8 @@ static int count_in(struct counting *c, struct str uid, bool recursive, struct e
     if (!recursive || !folders) {
         return 0;
     }
-    return index_names(op->engine, op->type, op->scope, STR(FOLDERS_INDEX), uid, STR_NULL, SIZE_MAX,
-                       queue_folder, c, err);
+    return index_names(op->engine, op->type, op->scope, STR(FOLDERS_INDEX), uid, 0, queue_folder, c,
+                       err);
 }
 
 static int count_all(struct counting *c, struct str uid, bool recursive, struct err *err)
