@@ -244,8 +244,8 @@ static bool wants_pool(const struct op *op, const struct rest *r)
 {
     return r->whole || r->form.as != REPRESENT_OBJECT || r->form.encoding != ENCODING_JSON ||
            op->list.labels || op->list.fields || op->list.narrowed ||
-           op->version != type_storage(op->type) || convert_type_waits(op->type, op->version) ||
-           engine_reads_wait(op->engine);
+           op->version != type_storage(op->type) || op->type->as_written ||
+           convert_type_waits(op->type, op->version) || engine_reads_wait(op->engine);
 }
 
 static void start(struct call *c, struct listing *l)

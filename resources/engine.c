@@ -224,7 +224,7 @@ bool engine_prefers_pool(const struct op *op, size_t body_bytes)
         return true;
     }
     if (op->verb == VERB_GET) {
-        return read_is_computed(op);
+        return op->type->as_written || read_is_computed(op);
     }
     if (op->verb == VERB_CREATE) {
         return op->subresource.len || op->type->virtual_;

@@ -50,6 +50,14 @@ static int read_scale(struct op *op, const struct stored *s, struct err *err)
     return 0;
 }
 
+/* Here and not when it is answered: it may take a while, and this is the pool. */
+static int read_converted(struct op *op, const struct stored *s, struct err *err)
+{
+    int rc = represent_decode(op->type, op->version, s, &op->arena, &op->answer.doc, err);
+    op->answer.value = rc ? NULL : yyjson_mut_doc_get_root(op->answer.doc);
+    return rc;
+}
+
 bool read_is_computed(const struct op *op)
 {
     const struct type_subresource *sub =
@@ -122,6 +130,10 @@ int read_object(struct op *op, struct err *err)
     }
     if (read_is_computed(op)) {
         return read_computed(op, &(struct stored){blob_str(blob), entry.rev, entry.stamp}, err);
+    }
+    const struct stored s = {blob_str(blob), entry.rev, entry.stamp};
+    if (op->type->as_written && !represent_is_splice(op->type, op->version, &s)) {
+        return read_converted(op, &s, err);
     }
     op->answer.stored = true;
     op->answer.rev = entry.rev;
