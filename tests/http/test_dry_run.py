@@ -197,8 +197,7 @@ class Store:
     """All rows of the server's file, read beside it."""
 
     def __init__(self, server):
-        found = [os.path.join(d, f) for d, _, fs in os.walk(server.data) for f in fs]
-        path = next(p for p in found if open(p, "rb").read(16).startswith(b"SQLite format 3"))
+        path = next(os.path.join(d, f) for d, _, fs in os.walk(server.data) for f in fs if f == "store.db")
         self.db = sqlite3.connect("file:%s?mode=ro" % path, uri=True)
 
     def rows(self):
