@@ -396,11 +396,11 @@ static int count_text(struct counting *c, struct str text)
     return c->rc ? STORE_STOP : 0;
 }
 
-static int count_term(void *arg, struct str term, struct str key)
+static int pass_term(void *arg, struct str term, int64_t keys)
 {
     struct counting *c = arg;
-    (void)key;
-    return count_text(c, str_skip(term, c->skip));
+    c->rc = c->visit(c->arg, str_skip(term, c->skip), keys);
+    return c->rc ? STORE_STOP : 0;
 }
 
 static int text_order(const void *a, const void *b)
@@ -441,8 +441,8 @@ int index_texts(struct engine *e, const struct type *t, struct scope s, struct s
         .index = x->store_name, .least = buf_str(&least), .greatest = buf_str(&greatest)};
     int rc;
     if (store_index_ready(engine_store(e), x->store_name)) {
-        rc = store_index_walk(engine_store(e), &w, count_term, &c, err);
-        rc = rc ? rc : c.rc ? c.rc : count_end(&c);
+        rc = store_index_tally(engine_store(e), &w, pass_term, &c, err);
+        rc = rc ? rc : c.rc;
     } else {
         struct scanning all = {.type = t, .x = x};
         rc = texts_by_scan(e, s, &all, prefix, &c, err);

@@ -98,6 +98,12 @@ static int etcd_index_walk(struct store *st, const struct store_walk *w, store_w
     return store_index_walk(self(st)->local, w, visit, arg, err);
 }
 
+static int etcd_index_tally(struct store *st, const struct store_walk *w, store_tally_fn *visit,
+                            void *arg, struct err *err)
+{
+    return store_index_tally(self(st)->local, w, visit, arg, err);
+}
+
 static int etcd_index_drop(struct store *st, struct str name, struct err *err)
 {
     return store_index_drop(self(st)->local, name, err);
@@ -400,6 +406,7 @@ static const struct store_ops etcd_ops = {
     .index_built = etcd_index_built,
     .index_drop = etcd_index_drop,
     .index_walk = etcd_index_walk,
+    .index_tally = etcd_index_tally,
     .floor = etcd_floor,
     .compact = etcd_compact,
     .hold = etcd_hold,

@@ -577,6 +577,7 @@ static const struct store_ops memory_ops = {
     .index_built = memory_index_built,
     .index_drop = memory_index_drop,
     .index_walk = memory_index_walk,
+    .index_tally = memory_index_tally,
     .floor = memory_floor,
     .compact = memory_compact,
     .hold = memory_hold,

@@ -84,6 +84,8 @@ bool memory_index_is_ready(const struct memory_store *s, struct str name);
 /* memory_walk.c */
 int memory_index_walk(struct store *st, const struct store_walk *w, store_walk_fn *visit, void *arg,
                       struct err *err);
+int memory_index_tally(struct store *st, const struct store_walk *w, store_tally_fn *visit,
+                       void *arg, struct err *err);
 /* The event that made the version. */
 struct store_event memory_event(const struct memory_version *v);
 

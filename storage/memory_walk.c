@@ -85,3 +85,53 @@ int memory_index_walk(struct store *st, const struct store_walk *w, store_walk_f
     free(p.items);
     return code;
 }
+
+struct tally {
+    store_tally_fn *visit;
+    void *arg;
+    struct str term; /* in the store */
+    int64_t n;
+    int rc;
+};
+
+static int tally_end(struct tally *t)
+{
+    t->rc = t->n ? t->visit(t->arg, t->term, t->n) : 0;
+    t->n = 0;
+    return t->rc;
+}
+
+static int tally_key(void *arg, struct str term, struct str key)
+{
+    struct tally *t = arg;
+    (void)key;
+    if (!str_eq(term, t->term) && tally_end(t)) {
+        return STORE_STOP;
+    }
+    t->term = term;
+    t->n++;
+    return 0;
+}
+
+int memory_index_tally(struct store *st, const struct store_walk *w, store_tally_fn *visit,
+                       void *arg, struct err *err)
+{
+    struct memory_store *s = (struct memory_store *)st;
+    struct store_walk all = *w;
+    struct tally t = {.visit = visit, .arg = arg};
+    struct pairs p = {.n = 0};
+    int code = 0;
+    all.after = STR_NULL;
+    pthread_rwlock_rdlock(&s->lock);
+    if (memory_index_is_ready(s, w->index)) {
+        gather(s, &all, &p);
+        visit_all(&p, tally_key, &t, NULL);
+        code = t.rc ? t.rc : tally_end(&t);
+        code = code < 0 ? store_visit_failed(err, code) : 0;
+    } else {
+        code = store_walk_unready(err, w->index);
+    }
+    pthread_rwlock_unlock(&s->lock);
+    free(p.items);
+    return code;
+}

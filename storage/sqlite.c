@@ -437,6 +437,7 @@ static const struct store_ops sqlite_ops = {
     .index_built = sqlite_index_built,
     .index_drop = sqlite_index_drop,
     .index_walk = sqlite_index_walk,
+    .index_tally = sqlite_index_tally,
     .floor = sqlite_floor,
     .compact = sqlite_compact,
     .hold = sqlite_hold,

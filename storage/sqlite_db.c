@@ -30,6 +30,8 @@ static const char *const sql[SQ_STMTS] = {
                            " WHERE t.key >= ?1 AND t.idx = ?2 AND t.term = ?3 ORDER BY t.key",
     [SQ_WALK] = "SELECT term, key FROM term WHERE idx = ?1 AND term >= ?2 AND term <= ?3"
                 " AND (term < ?3 OR key > ?4) ORDER BY term DESC, key",
+    [SQ_TALLY] = "SELECT term, count(*) FROM term WHERE idx = ?1 AND term >= ?2 AND term <= ?3"
+                 " GROUP BY term ORDER BY term DESC",
     [SQ_RANGE_ALL] = "SELECT key, id FROM current WHERE key >= ?1 ORDER BY key",
     [SQ_COUNT] = "SELECT count(*) FROM current WHERE key >= ?1 AND key < ?2 AND id > 0",
     [SQ_COUNT_OPEN] = "SELECT count(*) FROM current WHERE key >= ?1 AND id > 0",

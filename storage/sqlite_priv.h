@@ -23,6 +23,7 @@ enum sqlite_stmt_id {
     SQ_RANGE_TERM,
     SQ_RANGE_TERM_KEYS,
     SQ_WALK,
+    SQ_TALLY,
     SQ_RANGE_ALL,
     SQ_COUNT,
     SQ_COUNT_OPEN,
@@ -265,6 +266,8 @@ int sqlite_changes(struct store *st, struct str prefix, int64_t from, size_t lim
 bool sqlite_index_ready(struct store *st, struct str name);
 int sqlite_index_walk(struct store *st, const struct store_walk *w, store_walk_fn *visit, void *arg,
                       struct err *err);
+int sqlite_index_tally(struct store *st, const struct store_walk *w, store_tally_fn *visit,
+                       void *arg, struct err *err);
 /* A read connection, and giving it back. */
 int sqlite_reader_take(struct sqlite_store *s, struct sqlite_conn **ret, struct err *err);
 void sqlite_reader_give(struct sqlite_store *s, struct sqlite_conn *c);

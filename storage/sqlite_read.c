@@ -642,12 +642,21 @@ int sqlite_changes(struct store *st, struct str prefix, int64_t from, size_t lim
     return code;
 }
 
-static int visit_terms(struct sqlite_conn *c, sqlite3_stmt *st, store_walk_fn *visit, void *arg,
+/* Who is given what a walk finds: one of the two. */
+struct term_visitor {
+    store_walk_fn *key;
+    store_tally_fn *tally;
+    void *arg;
+};
+
+static int visit_terms(struct sqlite_conn *c, sqlite3_stmt *st, const struct term_visitor *to,
                        struct err *err)
 {
     int r;
     while ((r = sqlite_conn_step(c, st, err)) > 0) {
-        int v = visit(arg, sqlite_column(st, 0), sqlite_column(st, 1));
+        struct str term = sqlite_column(st, 0);
+        int v = to->key ? to->key(to->arg, term, sqlite_column(st, 1))
+                        : to->tally(to->arg, term, sqlite3_column_int64(st, 1));
         if (v) {
             return v < 0 ? store_visit_failed(err, v) : 0;
         }
@@ -655,7 +664,7 @@ static int visit_terms(struct sqlite_conn *c, sqlite3_stmt *st, store_walk_fn *v
     return r;
 }
 
-int sqlite_index_walk(struct store *st, const struct store_walk *w, store_walk_fn *visit, void *arg,
+static int walk_terms(struct store *st, const struct store_walk *w, const struct term_visitor *to,
                       struct err *err)
 {
     struct snapshot n;
@@ -666,19 +675,35 @@ int sqlite_index_walk(struct store *st, const struct store_walk *w, store_walk_f
     }
     code = find_index(n.c, w->index, &id, err);
     code = code || id ? code : store_walk_unready(err, w->index);
-    sqlite3_stmt *terms = code ? NULL : sqlite_conn_stmt(n.c, SQ_WALK);
+    sqlite3_stmt *terms = code ? NULL : sqlite_conn_stmt(n.c, to->key ? SQ_WALK : SQ_TALLY);
     if (!code) {
         sqlite_bind_int(terms, 1, id);
         sqlite_bind(terms, 2, w->least);
         sqlite_bind(terms, 3, w->greatest);
-        sqlite_bind(terms, 4, w->after.ptr ? w->after : STR(""));
-        code = visit_terms(n.c, terms, visit, arg, err);
+        if (to->key) {
+            sqlite_bind(terms, 4, w->after.ptr ? w->after : STR(""));
+        }
+        code = visit_terms(n.c, terms, to, err);
     }
     if (terms) {
         sqlite3_reset(terms);
     }
     snapshot_end(&n);
     return code;
+}
+
+int sqlite_index_walk(struct store *st, const struct store_walk *w, store_walk_fn *visit, void *arg,
+                      struct err *err)
+{
+    const struct term_visitor to = {.key = visit, .arg = arg};
+    return walk_terms(st, w, &to, err);
+}
+
+int sqlite_index_tally(struct store *st, const struct store_walk *w, store_tally_fn *visit,
+                       void *arg, struct err *err)
+{
+    const struct term_visitor to = {.tally = visit, .arg = arg};
+    return walk_terms(st, w, &to, err);
 }
 
 bool sqlite_index_ready(struct store *st, struct str name)

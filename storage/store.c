@@ -119,6 +119,12 @@ int store_index_walk(struct store *s, const struct store_walk *w, store_walk_fn 
     return s->ops->index_walk(s, w, visit, arg, err);
 }
 
+int store_index_tally(struct store *s, const struct store_walk *w, store_tally_fn *visit, void *arg,
+                      struct err *err)
+{
+    return s->ops->index_tally(s, w, visit, arg, err);
+}
+
 int store_index_drop(struct store *s, struct str index, struct err *err)
 {
     return s->ops->index_drop(s, index, err);

@@ -221,6 +221,11 @@ typedef int store_walk_fn(void *arg, struct str term, struct str key);
  * revision. Values are not read. ERR_UNAVAILABLE: the index is not defined or still being built. */
 int store_index_walk(struct store *s, const struct store_walk *w, store_walk_fn *visit, void *arg, struct err *err);
 
+/* Visits each of the walk's terms that keys carry, the greatest first, and how many carry it; `after` is not looked at. Results of the
+ * visitor and errors as store_index_walk. */
+typedef int store_tally_fn(void *arg, struct str term, int64_t keys);
+int store_index_tally(struct store *s, const struct store_walk *w, store_tally_fn *visit, void *arg, struct err *err);
+
 /* ---- history and housekeeping ---- */
 
 /* Reads and changes beneath it are refused with ERR_EXPIRED. A distributed engine begins with some of its history, as far as

@@ -26,6 +26,8 @@ struct store_ops {
     int (*index_drop)(struct store *, struct str, struct err *);
     int (*index_walk)(struct store *, const struct store_walk *, store_walk_fn *, void *,
                       struct err *);
+    int (*index_tally)(struct store *, const struct store_walk *, store_tally_fn *, void *,
+                       struct err *);
     int64_t (*floor)(struct store *);
     int (*compact)(struct store *, int64_t, struct err *);
     int (*hold)(struct store *, int64_t, struct store_hold **, int64_t *, struct err *);

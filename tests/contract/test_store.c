@@ -306,6 +306,30 @@ static void put_terms(struct store *s, const char *key, const char *one, const c
     assert_int_equal(submit(s, NULL, 0, &op, 1, &o), 0);
 }
 
+static int note_tally(void *arg, struct str term, int64_t keys)
+{
+    struct walked *w = arg;
+    buf_printf(&w->text, "%.*s=%lld ", STR_FMT(term), (long long)keys);
+    return w->most && --w->most == 0 ? STORE_STOP : 0;
+}
+
+static void check_tally(struct store *s, const struct store_walk *w, size_t most, const char *want)
+{
+    struct walked found = {.most = most};
+    assert_int_equal(store_index_tally(s, w, note_tally, &found, NULL), 0);
+    buf_addc(&found.text, '\0');
+    assert_string_equal(found.text.ptr, want);
+    buf_finish(&found.text);
+}
+
+static int give_up_tally(void *arg, struct str term, int64_t keys)
+{
+    ++*(int *)arg;
+    (void)term;
+    (void)keys;
+    return ERR_INTERNAL;
+}
+
 static int give_up(void *arg, struct str term, struct str key)
 {
     (void)arg;
@@ -319,6 +343,7 @@ static void walks_of_terms(void **state)
     struct store *s = ((struct fixture *)*state)->s;
     struct store_walk w = {.index = STR("w"), .least = STR("a"), .greatest = STR("z")};
     assert_int_equal(store_index_walk(s, &w, note_term, NULL, NULL), ERR_UNAVAILABLE);
+    assert_int_equal(store_index_tally(s, &w, note_tally, NULL, NULL), ERR_UNAVAILABLE);
     assert_int_equal(store_index_define(s, STR("w"), STR("/t/"), 1, NULL), 0);
     check_walk(s, &w, 0, "");
     put_terms(s, "/t/b", "m", "p");
@@ -327,6 +352,8 @@ static void walks_of_terms(void **state)
     put_terms(s, "/t/d", "b", "z");
     check_walk(s, &w, 0, "z=d p=b m=a m=b m=c b=d ");
     check_walk(s, &w, 3, "z=d p=b m=a ");
+    check_tally(s, &w, 0, "z=1 p=1 m=3 b=1 ");
+    check_tally(s, &w, 2, "z=1 p=1 ");
     w.greatest = STR("m");
     check_walk(s, &w, 0, "m=a m=b m=c b=d ");
     w.after = STR("/t/a");
@@ -339,7 +366,17 @@ static void walks_of_terms(void **state)
     put_terms(s, "/t/d", "n", "n");
     del(s, "/t/a");
     check_walk(s, &w, 0, "p=b n=d m=b m=c A=c ");
+    check_tally(s, &w, 0, "p=1 n=1 m=2 A=1 ");
+    w.least = w.greatest = STR("m");
+    w.after = STR("/t/b");
+    check_tally(s, &w, 0, "m=2 ");
+    int given = 0;
+    assert_int_equal(store_index_tally(s, &w, give_up_tally, &given, NULL), ERR_INTERNAL);
+    assert_int_equal(given, 1);
+    w = (struct store_walk){.index = STR("w"), .least = STR(""), .greatest = STR("\xff")};
     assert_int_equal(store_index_walk(s, &w, give_up, NULL, NULL), ERR_INTERNAL);
+    assert_int_equal(store_index_tally(s, &w, give_up_tally, &given, NULL), ERR_INTERNAL);
+    assert_int_equal(given, 2);
     w.greatest = STR("");
     check_walk(s, &w, 0, "");
 }
