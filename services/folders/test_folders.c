@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree of folders over a live engine: its rules, its removal, and what races with what. */
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 #include "resources/index.h"
 #include "services/folders/folders.h"
@@ -410,11 +412,19 @@ static void test_climb(void **state)
 
 enum { ROUNDS = 1000 };
 
+/* Where the threads of a race meet; `ready` counts up, so that they begin within a moment of each
+ * other, not a wake-up. Where a test fails its threads stay with it. */
+struct start {
+    pthread_barrier_t barrier;
+    _Atomic size_t ready;
+    size_t n;
+};
+
 /* What a thread does over and over, in a world of its own but for the wire. */
 struct racer {
     struct world w;
     pthread_t thread;
-    pthread_barrier_t *start;
+    struct start *start;
     const char *self, *other;
     void (*turn)(struct racer *r, int round);
     size_t done, refused;
@@ -431,10 +441,14 @@ static void *race(void *arg)
     struct racer *r = arg;
     for (int i = 0; i < ROUNDS; i++) {
         arena_init(&r->w.arena, 0);
-        pthread_barrier_wait(r->start);
+        pthread_barrier_wait(&r->start->barrier);
+        atomic_fetch_add(&r->start->ready, 1);
+        while (atomic_load(&r->start->ready) < (size_t)(i + 1) * r->start->n) {
+            sched_yield();
+        }
         r->turn(r, i);
         arena_finish(&r->w.arena);
-        pthread_barrier_wait(r->start);
+        pthread_barrier_wait(&r->start->barrier);
     }
     return NULL;
 }
@@ -443,16 +457,17 @@ static void *race(void *arg)
 static void run_race(struct world *w, struct racer *racers, size_t n,
                      void (*after)(struct world *w, int round))
 {
-    pthread_barrier_t start;
-    pthread_barrier_init(&start, NULL, (unsigned)n + 1);
+    struct start *start = ALLOC(struct start);
+    pthread_barrier_init(&start->barrier, NULL, (unsigned)n + 1);
+    start->n = n;
     for (size_t i = 0; i < n; i++) {
         racers[i].w = *w;
-        racers[i].start = &start;
+        racers[i].start = start;
         assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
     }
     for (int i = 0; i < ROUNDS; i++) {
-        pthread_barrier_wait(&start);
-        pthread_barrier_wait(&start);
+        pthread_barrier_wait(&start->barrier);
+        pthread_barrier_wait(&start->barrier);
         struct world mine = *w;
         arena_init(&mine.arena, 0);
         after(&mine, i);
@@ -461,7 +476,8 @@ static void run_race(struct world *w, struct racer *racers, size_t n,
     for (size_t i = 0; i < n; i++) {
         pthread_join(racers[i].thread, NULL);
     }
-    pthread_barrier_destroy(&start);
+    pthread_barrier_destroy(&start->barrier);
+    free(start);
 }
 
 static void move_under_other(struct racer *r, int round)
@@ -485,8 +501,8 @@ static void no_ring(struct world *w, int round)
 static void test_race_of_moves(void **state)
 {
     struct world *w = *state;
-    struct racer racers[] = {{.self = "a", .other = "b", .turn = move_under_other},
-                             {.self = "b", .other = "a", .turn = move_under_other}};
+    static struct racer racers[] = {{.self = "a", .other = "b", .turn = move_under_other},
+                                    {.self = "b", .other = "a", .turn = move_under_other}};
     must(w, make(w, "a", ""));
     must(w, make(w, "b", ""));
     run_race(w, racers, 2, no_ring);
@@ -545,10 +561,10 @@ static void no_orphan(struct world *w, int round)
 static void test_race_of_removal(void **state)
 {
     struct world *w = *state;
-    struct racer racers[] = {{.turn = delete_parent},
-                             {.self = "c", .turn = create_child},
-                             {.self = "i", .turn = create_item},
-                             {.self = "m", .turn = move_item}};
+    static struct racer racers[] = {{.turn = delete_parent},
+                                    {.self = "c", .turn = create_child},
+                                    {.self = "i", .turn = create_item},
+                                    {.self = "m", .turn = move_item}};
     must(w, make(w, "p", ""));
     must(w, make_item(w, "m", ""));
     run_race(w, racers, 4, no_orphan);
@@ -575,10 +591,10 @@ static void test_race_of_force(void **state)
 {
     struct live *l = *state;
     struct world *w = &l->w;
-    struct racer racers[] = {{.turn = force_parent},
-                             {.self = "c", .turn = create_child},
-                             {.self = "i", .turn = create_item},
-                             {.self = "m", .turn = move_item}};
+    static struct racer racers[] = {{.turn = force_parent},
+                                    {.self = "c", .turn = create_child},
+                                    {.self = "i", .turn = create_item},
+                                    {.self = "m", .turn = move_item}};
     must(w, make(w, "p", ""));
     must(w, make_item(w, "m", ""));
     live_run(l, "folders");
