@@ -16,7 +16,7 @@
 #define API_VERSION "provisioning.coracle.dev/v1"
 #define COMPONENT "coracle-provisioning"
 
-enum { EVENTS_MAX = 50, ATTEMPTS = 5 };
+enum { EVENTS_MAX = 50, ATTEMPTS = 5, PENDING_MS = 2000 };
 
 /* ---- everything that failed, in one form ---- */
 
@@ -26,6 +26,7 @@ struct report {
     yyjson_mut_doc *doc;
     yyjson_mut_val *failures;
     size_t n, files, objects;
+    size_t pending;    /* files that are still to be read or applied, for no fault of theirs */
     size_t events;     /* made in this run */
     uint64_t problems; /* a hash of the tree's problems */
     struct str uid;    /* of the Source object */
@@ -100,7 +101,10 @@ static void count(struct report *r)
         r->problems = crypto_hash64_more(r->problems, s->tree.problems[i].message);
     }
     for (size_t i = 0; i < s->n_units; i++) {
-        r->files += !unit_is_dir(s->units[i]);
+        const struct unit *u = s->units[i];
+        r->files += !unit_is_dir(u);
+        r->pending +=
+            u->seen && (u->state == UNIT_UNREAD || (u->state == UNIT_READ && !u->n_failures));
     }
     for (size_t b = 0; b < s->inventory.n_buckets; b++) {
         for (const struct item *i = s->inventory.buckets[b]; i; i = i->next) {
@@ -119,6 +123,9 @@ static void set_ready(struct report *r, yyjson_mut_doc *d, yyjson_mut_val *obj)
         const char *text = arena_printf(&r->arena, "%zu %s could not be done", r->n,
                                         r->n == 1 ? "thing" : "things");
         condition_set(d, obj, "Ready", false, "Failures", str_from(text));
+    } else if (r->pending) {
+        condition_set(d, obj, "Ready", false, "Progressing",
+                      STR("files are still to be read or applied"));
     } else {
         condition_set(d, obj, "Ready", true, "Applied", STR("everything is as the files say"));
     }
@@ -189,8 +196,9 @@ static int write_status(struct report *r, struct err *err)
 static uint64_t status_hash(struct report *r)
 {
     AUTO(buf_finish) struct buf b = {0};
-    buf_printf(&b, "%zu %zu %zu %zu %d %s ", r->files, r->objects, r->n, r->s->inventory.n_stored,
-               r->s->watching, r->s->root_failure.message ? r->s->root_failure.message : "");
+    buf_printf(&b, "%zu %zu %zu %zu %d %d %s ", r->files, r->objects, r->n,
+               r->s->inventory.n_stored, r->s->watching, r->pending != 0,
+               r->s->root_failure.message ? r->s->root_failure.message : "");
     json_write(&b, r->failures);
     uint64_t h = crypto_hash64(buf_str(&b));
     return h ? h : 1;
@@ -293,6 +301,15 @@ int source_disown(struct client *c, struct str name, struct err *err)
     return rc;
 }
 
+/* What is under way is told of when it takes long; the first word comes at once. */
+static bool is_early(struct report *r)
+{
+    struct source *s = r->s;
+    int64_t now = clock_mono_ms();
+    s->pending_ms = !r->pending ? 0 : s->pending_ms ? s->pending_ms : now;
+    return s->told && s->pending_ms && now - s->pending_ms < PENDING_MS;
+}
+
 void source_report(struct source *s)
 {
     struct report r = {.s = s};
@@ -302,6 +319,10 @@ void source_report(struct source *s)
     r.doc = json_doc(&r.arena);
     r.failures = yyjson_mut_arr(r.doc);
     count(&r);
+    if (is_early(&r)) {
+        arena_finish(&r.arena);
+        return;
+    }
     each_failure(&r, add_failure);
     s->told_files = r.files;
     s->told_objects = r.objects;

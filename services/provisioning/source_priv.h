@@ -72,6 +72,7 @@ struct source {
     bool waits_for_type;
     int removal_tries;
     int64_t removal_due_ms;
+    int64_t pending_ms;  /* since when files are still to be read or applied; 0: they are not */
     uint64_t told;       /* a hash of the status as it was written; 0: none was */
     uint64_t problems_told; /* a hash of the tree's problems that there are events of */
     size_t told_files, told_objects, told_failures; /* the numbers in it */

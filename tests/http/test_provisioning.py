@@ -488,8 +488,8 @@ class Types(Directory):
         for name in ("0.yaml", "1.yaml"):
             os.unlink(self.path(name))
         eventually(lambda: self.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com") is None)
+        eventually(lambda: self.status()["objects"] == 0)
         self.ready()
-        self.assertEqual(self.status()["objects"], 0)
 
     def test_refused_after_its_definition(self):
         self.write("all.yaml", DEFINITION + "---\n" + widget("good") + "---\n" + widget("bad", 11))
@@ -532,7 +532,7 @@ class Dashboards(Directory):
         self.assertEqual(down["metadata"]["annotations"]["grafana.app/folder"], folders["Deeper"][0])
         self.assertEqual((down["spec"]["title"], down["spec"]["schemaVersion"]), ("Down", 39))
         self.assertNotIn("id", down["spec"])
-        self.assertEqual(self.status()["objects"], 7)
+        eventually(lambda: self.status()["objects"] == 7)
         uid = down["metadata"]["uid"]
         self.write("Team One/mid.json", dashboard("Mid_1", "Other"))
         eventually(lambda: self.get(DASHBOARDS + "/Mid_1")["spec"]["title"] == "Other")
@@ -628,7 +628,7 @@ class Many(Directory):
         os.rename(away, self.root)
         eventually(lambda: len(self.names()) == self.N, 120)
         self.ready()
-        self.assertEqual((self.status()["files"], self.status()["objects"]), (self.N, self.N))
+        eventually(lambda: (self.status()["files"], self.status()["objects"]) == (self.N, self.N))
         parts = self.get("/apis/provisioning.coracle.dev/v1/inventories")["items"]
         self.assertEqual(sum(len(p["items"]) for p in parts), self.N)
         shutil.rmtree(self.path("d3"))
