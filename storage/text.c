@@ -265,11 +265,21 @@ static int open_writer(struct text *t, struct err *err)
     return open_once(t, err);
 }
 
+/* Whoever replaces the file comes before who asks next, or would never. */
+static void init_lock(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attr;
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &attr);
+    pthread_rwlockattr_destroy(&attr);
+}
+
 int text_open(const char *path, struct text **ret, struct err *err)
 {
     struct text *t = ALLOC(struct text);
     t->path = path ? alloc_strdup(path) : NULL;
-    pthread_rwlock_init(&t->file, NULL);
+    init_lock(&t->file);
     pthread_mutex_init(&t->only, NULL);
     pthread_mutex_init(&t->idle_lock, NULL);
     int r = open_writer(t, err);
