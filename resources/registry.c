@@ -59,8 +59,9 @@ static void block_unref(const struct registry_group *g)
     free(b);
 }
 
-/* Puts the version where it belongs, unless it is there: a group has few. */
-static void insert_version(struct registry_group *g, struct str version)
+/* Puts the version where it belongs behind the first `fixed`, unless it is there: a group has few.
+ */
+static void insert_version(struct registry_group *g, struct str version, size_t fixed)
 {
     size_t at = g->n_versions;
     for (size_t i = 0; i < g->n_versions; i++) {
@@ -68,7 +69,7 @@ static void insert_version(struct registry_group *g, struct str version)
             return;
         }
     }
-    while (at > 0 && type_version_compare(version, g->versions[at - 1]) < 0) {
+    while (at > fixed && type_version_compare(version, g->versions[at - 1]) < 0) {
         at--;
     }
     memmove(&g->versions[at + 1], &g->versions[at], (g->n_versions - at) * sizeof(version));
@@ -76,7 +77,18 @@ static void insert_version(struct registry_group *g, struct str version)
     g->n_versions++;
 }
 
-/* The served versions of all types that are not hidden, each once. They point into the types. */
+static void insert_versions(struct registry_group *g, bool in_order, size_t fixed)
+{
+    for (size_t i = 0; i < g->n_types; i++) {
+        const struct type *t = g->types[i];
+        for (size_t j = 0; j < t->n_served && !t->hidden && t->in_order == in_order; j++) {
+            insert_version(g, t->versions[t->ordered[j]].name, in_order ? g->n_versions : fixed);
+        }
+    }
+}
+
+/* The served versions of all types that are not hidden, each once, first of those that have an
+ * order of their own. They point into the types. */
 static void collect_versions(struct registry_group *g)
 {
     size_t room = 1;
@@ -84,12 +96,8 @@ static void collect_versions(struct registry_group *g)
         room += g->types[i]->n_served;
     }
     g->versions = block_of(g)->versions = alloc_bytes(room * sizeof(*g->versions));
-    for (size_t i = 0; i < g->n_types; i++) {
-        const struct type *t = g->types[i];
-        for (size_t j = 0; j < t->n_served && !t->hidden; j++) {
-            insert_version(g, t->versions[t->ordered[j]].name);
-        }
-    }
+    insert_versions(g, true, 0);
+    insert_versions(g, false, g->n_versions);
 }
 
 /* A group of these types, sorted by resource, each of which gets a reference; n > 0. */

@@ -185,7 +185,8 @@ struct type {
     struct type_version *versions; /* in the document's order */
     size_t n_versions;
     size_t storage;            /* index of the storage version */
-    size_t *ordered;           /* indexes of served versions, highest priority first (v2 > v1 > v1beta1 > x) */
+    size_t *ordered;           /* indexes of served versions, highest priority first (v2 > v1 > v1beta1 > x), or as the document has them */
+    bool in_order;             /* as the document has them; the group's versions begin with them */
     size_t n_served;
     struct type_subresource *subresources;
     size_t n_subresources;
@@ -224,7 +225,7 @@ struct type_extras {
 
 /* Makes a type from a definition document (checked and defaulted already: see services/definitions). Beside CRD fields a shipped
  * document may have, in spec.coracle: builtin, virtual, storagePrefix, storedAs {apiVersion, kind}, verbs, unconditionalUpdate,
- * returnsDeleted, generation, platform, hidden, storedAsWritten, indexes [{name, jsonPath, endPath, byPath, each}], and in each version's entry openapiName, fields
+ * returnsDeleted, generation, platform, hidden, storedAsWritten, versionsInOrder, indexes [{name, jsonPath, endPath, byPath, each}], and in each version's entry openapiName, fields
  * [{label, jsonPath, elsePath, compare: atLeast | atMost}]. The tree is not kept. ERR_INVALID. */
 int type_create(const yyjson_mut_val *document, const struct type_extras *extras, struct type **ret, struct err *err);
 

@@ -260,8 +260,9 @@ static void order_versions(struct type *t)
             continue;
         }
         size_t at = t->n_served++;
-        while (at > 0 && type_version_compare(t->versions[i].name,
-                                              t->versions[t->ordered[at - 1]].name) < 0) {
+        while (at > 0 && !t->in_order &&
+               type_version_compare(t->versions[i].name, t->versions[t->ordered[at - 1]].name) <
+                   0) {
             t->ordered[at] = t->ordered[at - 1];
             at--;
         }
@@ -362,6 +363,7 @@ static int make_kind_of_type(const struct builder *b)
     t->platform = platform_group(t->group) || json_get_bool(b->extra, "platform");
     t->hidden = json_get_bool(b->extra, "hidden");
     t->as_written = json_get_bool(b->extra, "storedAsWritten");
+    t->in_order = json_get_bool(b->extra, "versionsInOrder");
     t->generation = generation ? yyjson_mut_get_bool(generation) : t->custom;
     return make_verbs(b);
 }

@@ -114,6 +114,35 @@ static void test_replace_and_remove(void **state)
 }
 
 /* Two types of one kind: look-ups by kind keep working when either goes. */
+/* Versions that stand in an order of their own come first, in it. */
+static void test_versions_in_order(void **state)
+{
+    (void)state;
+    struct registry *r = registry_create();
+    struct published_cache cache = {0};
+    put(r, "a.io", "as", "A", "v3", false);
+    put(r, "a.io", "bs", "B", "v1", false);
+    struct type *t = make_type("{\"metadata\":{\"name\":\"xs.a.io\"},\"spec\":{\"group\":\"a.io\","
+                               "\"scope\":\"Cluster\",\"names\":"
+                               "{\"plural\":\"xs\",\"kind\":\"X\"},\"coracle\":{"
+                               "\"versionsInOrder\":true},\"versions\":[{\"name\":"
+                               "\"v1\",\"served\":true,\"storage\":true},{\"name\":\"v1beta1\","
+                               "\"served\":true},{\"name\":\"v2\","
+                               "\"served\":true},{\"name\":\"v9\",\"served\":false}]}}",
+                               NULL);
+    registry_put(r, t);
+    const struct registry_group *g = registry_find_group(registry_get(r, &cache), STR("a.io"));
+    const char *const expected[] = {"v1", "v1beta1", "v2", "v3"};
+    assert_int_equal(g->n_versions, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(str_is(g->versions[i], expected[i]));
+    }
+    assert_true(str_is(t->versions[t->ordered[0]].name, "v1"));
+    type_unref(t);
+    registry_cache_finish(r, &cache);
+    registry_destroy(r);
+}
+
 static void test_shared_kind(void **state)
 {
     (void)state;
@@ -203,8 +232,8 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_look_up), T(test_replace_and_remove), T(test_shared_kind), T(test_listeners),
-        T(test_many),
+        T(test_look_up),     T(test_replace_and_remove), T(test_versions_in_order),
+        T(test_shared_kind), T(test_listeners),          T(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
