@@ -264,6 +264,7 @@ int64_t sqlite_prefix_revision(struct store *st, struct str prefix);
 int sqlite_changes(struct store *st, struct str prefix, int64_t from, size_t limit,
                    store_event_fn *visit, void *arg, int64_t *ret_to, struct err *err);
 bool sqlite_index_ready(struct store *st, struct str name);
+/* sqlite_walk.c */
 int sqlite_index_walk(struct store *st, const struct store_walk *w, store_walk_fn *visit, void *arg,
                       struct err *err);
 int sqlite_index_tally(struct store *st, const struct store_walk *w, store_tally_fn *visit,
