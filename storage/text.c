@@ -26,7 +26,15 @@
 #include "base/utf8.h"
 
 #define APPLICATION 0x54585431 /* "TXT1" */
-enum { LAYOUT = 1, BUSY_MS = 5000, IDLE_MAX = 4, WRITER_CACHE_KIB = 4096, READER_CACHE_KIB = 1024 };
+/* LOG_PAGES: of the log that are written before they go into the file, which takes two syncs. */
+enum {
+    LOG_PAGES = 4096,
+    LAYOUT = 1,
+    BUSY_MS = 5000,
+    IDLE_MAX = 4,
+    WRITER_CACHE_KIB = 4096,
+    READER_CACHE_KIB = 1024
+};
 
 const double text_column_weights[TEXT_COLUMNS] = {8, 4, 2, 1};
 
@@ -187,6 +195,7 @@ static int conn_open(const char *path, int flags, int cache_kib, struct text_con
                          "PRAGMA temp_store=MEMORY",
                          cache_kib);
         sqlite3_busy_timeout(c->db, BUSY_MS);
+        sqlite3_wal_autocheckpoint(c->db, LOG_PAGES);
         r = text_exec(c, setup, err);
     }
     r = r < 0 ? r : conn_tokenizer(c, err);
