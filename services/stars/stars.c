@@ -98,7 +98,7 @@ static int change(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val
                   struct err *err)
 {
     const struct op *op = write_op(w);
-    struct star star;
+    struct star star = {0};
     (void)self;
     int rc = parse_star(op->subpath, &star, err);
     if (rc) {
