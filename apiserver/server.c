@@ -213,8 +213,8 @@ static void dispatch(struct call *c)
     call_answer_text(c, 404, "404 page not found\n");
 }
 
-/* A document's path comes before what it would mean otherwise: /api/health is no version of the core
- * group. */
+/* A document's path comes before what it would mean otherwise: /api/health is no version of the
+ * core group. */
 static int find_route(struct call *c, struct err *err)
 {
     int code = route_parse(&c->arena, c->http->path, &c->route, err);
@@ -345,7 +345,8 @@ int server_create(const struct server_options *o, struct server **ret, struct er
 
 int server_start(struct server *s, struct err *err)
 {
-    return http_server_start(s->http, err);
+    int r = engine_settle(s->engine, err);
+    return r < 0 ? r : http_server_start(s->http, err);
 }
 
 const char *server_address(const struct server *s, size_t i)

@@ -65,6 +65,11 @@ struct engine *engine_create(const struct engine_options *o)
     return e;
 }
 
+int engine_settle(struct engine *e, struct err *err)
+{
+    return store_settle(e->store, err);
+}
+
 /* What is under way comes to its end: the store and the pool still work. */
 static void drain(struct engine *e)
 {

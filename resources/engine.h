@@ -25,6 +25,8 @@ struct engine_options {
 };
 
 struct engine *engine_create(const struct engine_options *o);
+/* What was written so far is durable (store_settle): before anybody is told of it. */
+int engine_settle(struct engine *e, struct err *err);
 /* Waits for the operations under way, stops the pool. All watches are closed by then. Before the store closes. */
 void engine_destroy(struct engine *e);
 

@@ -152,6 +152,7 @@ static int sync_file(int fd, const char *path, struct err *err)
 static int make_file(struct sqlite_store *s, struct err *err)
 {
     if (!vacant(s->path)) {
+        s->unsettled = false;
         return 0;
     }
     AUTO_FREE char *part = alloc_printf("%s.part", s->path), *above = alloc_printf("%s/..", s->dir);
@@ -199,6 +200,42 @@ static int wal_hook(void *arg, sqlite3 *db, const char *name, int frames)
     return SQLITE_OK;
 }
 
+int sqlite_sync_commits(struct sqlite_store *s, struct err *err)
+{
+    /* In the write-ahead log NORMAL is: not synced, but in order. */
+    return sqlite_conn_exec(s->writer,
+                            s->mirror      ? "PRAGMA synchronous=OFF"
+                            : s->unsettled ? "PRAGMA synchronous=NORMAL"
+                                           : "PRAGMA synchronous=FULL",
+                            err);
+}
+
+/* The sync of one commit is that of the log up to there. */
+static int settle(void *engine, void *arg, struct err *err)
+{
+    struct sqlite_store *s = engine;
+    (void)arg;
+    if (!s->unsettled) {
+        return 0;
+    }
+    s->unsettled = false;
+    int code = sqlite_sync_commits(s, err);
+    code = code ? code : sqlite_begin(s->writer, err);
+    code = code ? code : sqlite_meta_set(s->writer, "settled", s->rev, err);
+    code = code ? code : sqlite_commit(s->writer, err);
+    if (code) {
+        sqlite_failed(s, s->writer);
+        sqlite_rollback(s->writer);
+    }
+    return code;
+}
+
+static int sqlite_settle(struct store *st, struct err *err)
+{
+    struct sqlite_store *s = (struct sqlite_store *)st;
+    return committer_call(&s->committer, settle, NULL, err);
+}
+
 static int open_file(struct sqlite_store *s, struct err *err)
 {
     int code = sqlite_conn_open(s->path, SQ_WRITER_KIB, &s->writer, err);
@@ -207,9 +244,7 @@ static int open_file(struct sqlite_store *s, struct err *err)
         code = sqlite_conn_exec(s->writer,
                                 "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=16777216", err);
     }
-    if (!code && s->mirror) {
-        code = sqlite_conn_exec(s->writer, "PRAGMA synchronous=OFF", err);
-    }
+    code = code ? code : sqlite_sync_commits(s, err);
     if (!code) {
         sqlite3_wal_hook(s->writer->db, wal_hook, s);
         s->map = sqlite_map_create(s->path, s->writer);
@@ -436,6 +471,7 @@ static const struct store_ops sqlite_ops = {
     .index_ready = sqlite_index_ready,
     .index_built = sqlite_index_built,
     .index_drop = sqlite_index_drop,
+    .settle = sqlite_settle,
     .index_walk = sqlite_index_walk,
     .index_tally = sqlite_index_tally,
     .floor = sqlite_floor,
@@ -482,6 +518,7 @@ int sqlite_open(const struct store_options *o, bool mirror, struct sqlite_store 
     s->path = alloc_printf("%s/store.db", o->dir);
     s->lock_fd = -1;
     s->mirror = mirror;
+    s->unsettled = o->unsettled;
     s->cache = sqlite_cache_create();
     pthread_mutex_init(&s->pause_lock, NULL);
     pthread_mutex_init(&s->trouble.lock, NULL);

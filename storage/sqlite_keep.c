@@ -341,7 +341,7 @@ static int slice(struct sqlite_store *s, int64_t floor, struct err *err)
     if (!r && s->freed) {
         r = vacuum_slice(s, err);
     }
-    int full = s->mirror ? 0 : sqlite_conn_exec(s->writer, "PRAGMA synchronous=FULL", err);
+    int full = sqlite_sync_commits(s, err);
     return full ? full : r;
 }
 

@@ -206,6 +206,7 @@ struct sqlite_store {
     char *dir, *path;
     int lock_fd;
     bool mirror; /* a throw-away copy of what another program keeps: mirror.c */
+    bool unsettled; /* commits are not synced yet; the committer's thread's */
     struct sqlite_map *map;
     struct sqlite_cache *cache;
     _Atomic int64_t revision; /* published */
@@ -249,6 +250,8 @@ struct sqlite_store {
 int sqlite_open(const struct store_options *o, bool mirror, struct sqlite_store **ret,
                 struct err *err);
 void sqlite_close(struct store *st);
+/* Has commits synced as they should be at present. */
+int sqlite_sync_commits(struct sqlite_store *s, struct err *err);
 int sqlite_hold(struct store *st, int64_t rev, struct store_hold **ret, int64_t *ret_rev,
                 struct err *err);
 

@@ -163,6 +163,11 @@ void store_stats(struct store *s, struct store_stats *ret)
     s->ops->stats(s, ret);
 }
 
+int store_settle(struct store *s, struct err *err)
+{
+    return s->ops->settle ? s->ops->settle(s, err) : 0;
+}
+
 int store_writable(struct store *s, struct err *err)
 {
     return s->ops->writable ? s->ops->writable(s, err) : 0;

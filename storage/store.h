@@ -269,6 +269,7 @@ struct store_options {
     int64_t (*now_ms)(void *); /* the clock, for tests; NULL: clock_mono_ms() */
     void *now_arg;
     struct metrics *metrics; /* where commits are counted (base/metrics.h); NULL: nowhere */
+    bool unsettled; /* a store that is made anew becomes durable by store_settle: for a first start, of whose writes nobody hears before */
 };
 
 /* ERR_CONFLICT: another server holds the directory; ERR_IO, ERR_CORRUPT. Starts the committer's thread. */
@@ -287,6 +288,9 @@ struct store_etcd {
  * holds the directory; ERR_UNAVAILABLE, ERR_TIMEOUT: etcd does not answer; ERR_IO. */
 int store_open_etcd(const struct store_options *o, const struct store_etcd *e, struct store **ret,
                     struct err *err);
+/* All that was written is durable, and from here on what is acknowledged. Nothing happens to a store that was not opened unsettled, or was
+ * there already. ERR_IO, ERR_NO_SPACE. */
+int store_settle(struct store *s, struct err *err);
 /* Finishes what is queued, answers later submits with ERR_CLOSED, stops the threads, closes. NULL allowed. No other
  * thread may be inside a call. */
 void store_close(struct store *s);

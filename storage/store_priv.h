@@ -35,6 +35,7 @@ struct store_ops {
     int (*snapshot)(struct store *, const char *, struct err *);
     void (*stats)(struct store *, struct store_stats *);
     int (*writable)(struct store *, struct err *); /* NULL: writing never fails */
+    int (*settle)(struct store *, struct err *);   /* NULL: it is never unsettled */
     void (*close)(struct store *);
 };
 

@@ -16,6 +16,7 @@
  * ways that nobody notices, to save a sync each few megabytes. */
 #include "storage/text_priv.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -234,8 +235,22 @@ static int conn_prepare(struct text_conn *c, struct err *err)
     if (tables && (version != LAYOUT || application != APPLICATION)) {
         return err_set(err, ERR_CORRUPT, "the full-text index has another layout");
     }
-    r = text_exec(c, "PRAGMA journal_mode=WAL", err);
-    return r < 0 || tables ? r : text_exec(c, layout, err);
+    if (tables) {
+        return text_exec(c, "PRAGMA journal_mode=WAL", err);
+    }
+    /* A new one stands at no position: what a power loss leaves of it is filled anew. */
+    r = text_exec(c, "PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL", err);
+    r = r < 0 ? r : text_exec(c, layout, err);
+    return r < 0 ? r : text_exec(c, "PRAGMA synchronous=NORMAL", err);
+}
+
+/* sqlite gives the mode of its file to those it makes beside it. */
+static void make_private(const char *path)
+{
+    int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (fd >= 0) {
+        close(fd);
+    }
 }
 
 static void remove_files(const struct text *t)
@@ -250,6 +265,7 @@ static void remove_files(const struct text *t)
 static int open_once(struct text *t, struct err *err)
 {
     struct text_conn *c = NULL;
+    make_private(t->path);
     int r = conn_open(t->path, SQLITE_OPEN_CREATE, WRITER_CACHE_KIB, &c, err);
     int64_t n = 0;
     r = r < 0 ? r : conn_prepare(c, err);

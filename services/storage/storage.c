@@ -14,7 +14,7 @@ static int open_sqlite(const struct config *c, struct metrics *m, struct store *
                        struct err *err)
 {
     AUTO_FREE char *dir = alloc_printf("%s/store", c->data_dir);
-    const struct store_options o = {.dir = dir, .metrics = m};
+    const struct store_options o = {.dir = dir, .metrics = m, .unsettled = true};
     int r = store_open_sqlite(&o, ret, err);
     /* A store in use says so with its name. */
     return r < 0 && r != ERR_CONFLICT ? err_wrap(err, "the store in %s", dir) : r;

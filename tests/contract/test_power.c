@@ -18,12 +18,14 @@ struct world {
     _Atomic bool stop;
     _Atomic int flying;
     size_t failed; /* transactions */
+    bool settled;  /* the store was; over the power's lock */
     /* the cut */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool cut, checked;
     char image[64];
     struct known then;
+    bool then_settled;
 };
 
 static void tell(void *arg, const struct told *t, const struct store_outcome *o)
@@ -54,6 +56,7 @@ static void on_cut(void *arg)
     make_dir(w->image);
     power_image(w->image, power_random() % POWER_LEFT_KINDS);
     copy_known(&w->then, &w->known);
+    w->then_settled = w->settled;
     pthread_mutex_lock(&w->lock);
     w->cut = true;
     w->checked = false;
@@ -84,6 +87,7 @@ static void check_image(struct world *w)
     struct fixture f = {.engine = &sqlite_engine, .options = {.dir = w->image, .window_ms = -1}};
     fixture_open(&f);
     check_store(f.s, &w->then);
+    assert_true(store_index_ready(f.s, STR("i")) || !w->then_settled);
     int64_t rev = store_revision(f.s);
     assert_int_equal(put(f.s, "/after", "x"), rev + 1);
     assert_int_equal(del(f.s, "/after"), rev + 2);
@@ -154,15 +158,20 @@ static void stop(struct world *w)
     free(w->flights);
 }
 
+/* As a server's first start: what is written before the store is settled is durable then. */
 static void *open_store(void *arg)
 {
     struct world *w = arg;
     struct err err = {0};
+    w->f.options.unsettled = true;
     if (store_open_sqlite(&w->f.options, &w->f.s, &err) ||
-        store_index_define(w->f.s, STR("i"), STR("/k/"), 1, &err)) {
+        store_index_define(w->f.s, STR("i"), STR("/k/"), 1, &err) || store_settle(w->f.s, &err)) {
         fprintf(stderr, "open: %s\n", err_message(&err));
         abort(); /* not the test's thread */
     }
+    pthread_mutex_lock(&power.lock);
+    w->settled = true;
+    pthread_mutex_unlock(&power.lock);
     return NULL;
 }
 
