@@ -13,6 +13,7 @@ struct discovery_version {
     struct str name;
     const struct apiservice *remote; /* another server's; NULL: the server's own */
     int group_priority, priority;
+    size_t order; /* among those of one priority, where the group has an order of its own; 0: by name */
 };
 
 struct discovery_group {

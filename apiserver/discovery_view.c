@@ -40,7 +40,8 @@ static void add_local(struct view *v, struct discovery_group *to, const struct r
 {
     to->local = g;
     for (size_t i = 0; i < g->n_versions; i++) {
-        struct discovery_version version = {.name = g->versions[i]};
+        struct discovery_version version = {.name = g->versions[i],
+                                            .order = g->in_order ? i + 1 : 0};
         const struct apiservice *s = aggregation_find(v->apis, g->name, version.name);
         aggregation_local_priority(g->name, version.name, g->custom, &version.group_priority,
                                    &version.priority);
@@ -69,10 +70,12 @@ static bool has_version(const struct discovery_group *g, struct str version)
 static void add_remote(struct discovery_group *to, const struct apiservice *s)
 {
     if (!has_version(to, s->version)) {
-        version_add(to, (struct discovery_version){.name = s->version,
-                                                   .remote = s,
-                                                   .group_priority = s->group_priority,
-                                                   .priority = s->version_priority});
+        version_add(to, (struct discovery_version){
+                            .name = s->version,
+                            .remote = s,
+                            .group_priority = s->group_priority,
+                            .priority = s->version_priority,
+                            .order = to->local && to->local->in_order ? SIZE_MAX : 0});
     }
 }
 
@@ -108,8 +111,11 @@ static void add_remotes(struct view *v)
 static int by_priority(const void *a, const void *b)
 {
     const struct discovery_version *x = a, *y = b;
-    return x->priority != y->priority ? (x->priority < y->priority) - (x->priority > y->priority)
-                                      : type_version_compare(x->name, y->name);
+    if (x->priority != y->priority) {
+        return (x->priority < y->priority) - (x->priority > y->priority);
+    }
+    return x->order != y->order ? (x->order > y->order) - (x->order < y->order)
+                                : type_version_compare(x->name, y->name);
 }
 
 /* The group is where the first of its APIServices is: by priority, then by the name

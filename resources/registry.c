@@ -81,6 +81,7 @@ static void insert_versions(struct registry_group *g, bool in_order, size_t fixe
 {
     for (size_t i = 0; i < g->n_types; i++) {
         const struct type *t = g->types[i];
+        g->in_order = g->in_order || t->in_order;
         for (size_t j = 0; j < t->n_served && !t->hidden && t->in_order == in_order; j++) {
             insert_version(g, t->versions[t->ordered[j]].name, in_order ? g->n_versions : fixed);
         }

@@ -15,6 +15,7 @@ struct registry_group {
     struct str *versions; /* served ones of types that are not hidden, highest priority first */
     size_t n_versions;
     bool custom;          /* made of definitions applied or loaded, not of built-ins */
+    bool in_order;        /* the versions begin with those of a type that has an order of its own */
 };
 
 /* Immutable, reference-counted. */

@@ -26,6 +26,16 @@ class Dashboards(unittest.TestCase):
     def path(self, name="", version="v1", sub=""):
         return GROUP + version + "/namespaces/" + self.ns + "/dashboards" + ("/" + name if name else "") + ("/" + sub if sub else "")
 
+    def test_the_classic_model_is_preferred(self):
+        """In both forms of discovery, whatever Kubernetes' order of versions says."""
+        order = ["v1", "v1beta1", "v0alpha1", "v2", "v2beta1", "v2alpha1"]
+        group = self.must("GET", "/apis/dashboard.grafana.app")
+        self.assertEqual([v["version"] for v in group["versions"]], order)
+        self.assertEqual(group["preferredVersion"]["version"], "v1")
+        every = self.must("GET", "/apis", headers={"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"})
+        mine = next(g for g in every["items"] if g["metadata"]["name"] == "dashboard.grafana.app")
+        self.assertEqual([v["version"] for v in mine["versions"]], order)
+
     def ask(self, method, path, body=None, headers=None, token=None):
         data = None if body is None else body if isinstance(body, (bytes, str)) else json.dumps(body)
         head = dict({"Content-Type": "application/json"} if data is not None else {}, **(headers or {}))
