@@ -254,6 +254,8 @@ static inline void power_opened(int fd, const char *path, bool created)
     pthread_mutex_unlock(&power.lock);
 }
 
+/* Not locked: whoever is given one finds it empty, once it has the lock, where the watch ended
+ * meanwhile. */
 static inline struct power_fd *power_fd(int fd)
 {
     return power.dir[0] && fd >= 0 && fd < POWER_FDS && (power.fds[fd].file || power.fds[fd].dir)
@@ -281,7 +283,7 @@ static inline int power_sync(struct power_fd *d)
     power.syncs++;
     if (d->dir) {
         power_sync_names();
-    } else {
+    } else if (d->file) {
         struct power_file *f = d->file;
         size_t at = atomic_load(&power.cut_at);
         if (power.cut_unsynced && f->n && at && power.calls >= at) {
@@ -359,7 +361,7 @@ static inline ssize_t power_write(ssize_t (*real)(int, const void *, size_t, off
     }
     pthread_mutex_lock(&power.lock);
     ssize_t done = real(fd, p, n, at);
-    if (done > 0) {
+    if (done > 0 && d->file) {
         power_note(d->file, false, (size_t)at, p, (size_t)done);
     }
     power_call();
@@ -388,7 +390,7 @@ static inline int power_truncate(int (*real)(int, off_t), int fd, off_t size)
     }
     pthread_mutex_lock(&power.lock);
     int code = real(fd, size);
-    if (!code) {
+    if (!code && d->file) {
         power_note(d->file, true, (size_t)size, NULL, 0);
     }
     power_call();
