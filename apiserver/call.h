@@ -75,6 +75,10 @@ struct call {
 
 struct str call_param(const struct call *c, const char *key); /* the first value; STR_NULL: not given */
 bool call_has_param(const struct call *c, const char *key);
+static inline bool call_is_read(const struct call *c)
+{
+    return str_is(c->http->method, "GET") || str_is(c->http->method, "HEAD");
+}
 
 /* Each answers the request and finishes the call (log line, metrics); c is not to be used afterwards. body's memory is taken over. */
 void call_answer(struct call *c, int status, struct str content_type, struct buf *body);
@@ -85,6 +89,11 @@ void call_answer_blob(struct call *c, int status, struct str content_type, const
 /* A Status from the error (resources/status.h), in the form Accept asks for; releases what is in err. */
 void call_answer_err(struct call *c, struct err *err);
 void call_answer_text(struct call *c, int status, const char *text); /* text/plain; charset=utf-8, X-Content-Type-Options: nosniff */
+/* The reference's answer where it has no page. */
+static inline void call_answer_no_page(struct call *c)
+{
+    call_answer_text(c, 404, "404 page not found\n");
+}
 
 /* ---- handlers, by file ---- */
 void rest_serve(struct call *c);      /* rest.c: ROUTE_RESOURCE */

@@ -279,7 +279,7 @@ static void serve_api(struct call *c)
     if (!str_is(c->http->method, "GET")) {
         refuse_method(c);
     } else if (is_gcx(c)) {
-        call_answer_text(c, 404, "404 page not found\n");
+        call_answer_no_page(c);
     } else if (form.aggregated) {
         serve_aggregated(c, SHOWN_CORE, &form);
     } else if (!form.type.len) {
@@ -332,7 +332,7 @@ static void serve_group(struct call *c)
 {
     struct str name = c->route.group;
     if (!name.len || !is_group(c, name)) {
-        call_answer_text(c, 404, "404 page not found\n");
+        call_answer_no_page(c);
         return;
     }
     struct document_query q =
@@ -353,7 +353,7 @@ static void serve_resources(struct call *c)
             no_group(&err);
             call_answer_err(c, &err);
         } else {
-            call_answer_text(c, 404, "404 page not found\n");
+            call_answer_no_page(c);
         }
         return;
     }

@@ -3,17 +3,13 @@
 #include "apiserver/call.h"
 #include "resources/status.h"
 
-static bool is_read(const struct call *c)
-{
-    return str_is(c->http->method, "GET") || str_is(c->http->method, "HEAD");
-}
-
 void fixed_serve(struct call *c)
 {
     const struct fixed_document *d = c->route.document;
     struct err err = {0};
     struct buf b = {0};
-    int code = is_read(c) ? d->write(d->self, &b, &err) : status_generic(&err, ERR_METHOD, NULL);
+    int code =
+        call_is_read(c) ? d->write(d->self, &b, &err) : status_generic(&err, ERR_METHOD, NULL);
     if (code < 0) {
         buf_finish(&b);
         call_answer_err(c, &err);

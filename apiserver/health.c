@@ -117,7 +117,7 @@ static void ask(struct root *r)
 static void answer_single(struct root *r)
 {
     if (!r->found) {
-        call_answer_text(r->call, 404, "404 page not found\n");
+        call_answer_no_page(r->call);
     } else if (r->reason) {
         call_answer_text(r->call, 500,
                          arena_printf(&r->call->arena, "internal server error: %s\n", r->reason));

@@ -187,7 +187,7 @@ static void serve_v3(struct call *c, struct str name)
         served = served || str_eq(g->versions[i], version);
     }
     if (!served) {
-        call_answer_text(c, 404, "404 page not found\n");
+        call_answer_no_page(c);
     } else if (!takes_json(c)) {
         refuse(c, "application/json");
     } else {

@@ -16,11 +16,6 @@ enum { SPLICE_BYTES = 64 }; /* what an answer has beyond the stored bytes */
 
 /* ---- verbs ---- */
 
-static bool is_read(const struct call *c)
-{
-    return str_is(c->http->method, "GET") || str_is(c->http->method, "HEAD");
-}
-
 struct str rest_verb(const struct call *c)
 {
     struct str m = c->http->method;
@@ -28,7 +23,7 @@ struct str rest_verb(const struct call *c)
     if (c->route.legacy_watch) {
         return STR("watch");
     }
-    if (is_read(c)) {
+    if (call_is_read(c)) {
         return named ? STR("get") : query_bool(c, "watch") ? STR("watch") : STR("list");
     }
     if (str_is(m, "POST")) {
@@ -48,11 +43,6 @@ struct str rest_verb(const struct call *c)
 
 /* ---- refusals ---- */
 
-static void answer_page_not_found(struct call *c)
-{
-    call_answer_text(c, 404, "404 page not found\n");
-}
-
 static void answer_generic(struct call *c, int code)
 {
     struct err err = {0};
@@ -67,7 +57,7 @@ static void answer_unknown(struct call *c)
     if (!c->route.group.len || (g && !g->custom)) {
         answer_generic(c, ERR_NOT_FOUND);
     } else {
-        answer_page_not_found(c);
+        call_answer_no_page(c);
     }
 }
 
@@ -102,10 +92,10 @@ static bool builtin_method(const struct call *c, const struct rest *r)
         return false;
     }
     if (p->legacy_watch) {
-        return is_read(c);
+        return call_is_read(c);
     }
     if (!p->name.len) {
-        return is_read(c) ||
+        return call_is_read(c) ||
                (!across && (r->verb == VERB_CREATE || r->verb == VERB_DELETECOLLECTION));
     }
     return p->subresource.len || r->verb != VERB_CREATE;
@@ -134,7 +124,8 @@ static bool refuse(struct call *c, struct err *err)
 /* A computed get: the path alone says that it is one. */
 static bool serve_query(struct call *c, struct rest *r)
 {
-    r->query = c->route.subresource.len || !is_read(c) ? NULL : type_query(r->type, c->route.name);
+    r->query =
+        c->route.subresource.len || !call_is_read(c) ? NULL : type_query(r->type, c->route.name);
     if (r->query && c->route.namespaced == r->type->namespaced) {
         r->verb = VERB_GET;
         return true;
@@ -152,7 +143,7 @@ static bool serve_custom(struct call *c, struct rest *r)
     }
     bool across = r->verb == VERB_LIST || r->verb == VERB_WATCH;
     if (p->namespaced ? !r->type->namespaced : r->type->namespaced && !across) {
-        answer_page_not_found(c);
+        call_answer_no_page(c);
         return false;
     }
     if (p->subresource.len && !has_subresource(r, r->subresource)) {

@@ -308,11 +308,11 @@ static void narrow_on_pool(struct pool_task *t)
 
 static void find_list(struct call *c)
 {
-    struct narrowing *n = ARENA_NEW(&c->arena, struct narrowing);
     if (!c->op->list.words.ptr) {
         open_list(c);
         return;
     }
+    struct narrowing *n = ARENA_NEW(&c->arena, struct narrowing);
     ((struct rest *)c->priv)->of_verb = n;
     n->call = c;
     n->task.run = narrow_on_pool;

@@ -85,7 +85,7 @@ struct series_table {
 static enum method method_of(const struct call *c)
 {
     struct str m = c->http->method;
-    if (str_is(m, "GET") || str_is(m, "HEAD")) {
+    if (call_is_read(c)) {
         return METHOD_GET;
     }
     return str_is(m, "POST")     ? METHOD_POST

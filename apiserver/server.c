@@ -210,7 +210,7 @@ static void dispatch(struct call *c)
     case ROUTE_UNKNOWN:
         break;
     }
-    call_answer_text(c, 404, "404 page not found\n");
+    call_answer_no_page(c);
 }
 
 /* A document's path comes before what it would mean otherwise: /api/health is no version of the

@@ -132,6 +132,24 @@ static int keep(void *arg, const struct store_entry *e)
     return 0;
 }
 
+/* The keys of the scope that carry the value. */
+static struct store_range range_of(const struct type *t, struct scope s, const struct type_index *x,
+                                   struct str value, struct arena *a)
+{
+    return (struct store_range){.prefix = type_scope_prefix(t, s, a),
+                                .index = x->store_name,
+                                .term = index_term(s.ns, value, a)};
+}
+
+/* Copies what lies there: a visitor may use the store. */
+static int find(struct engine *e, const struct store_range *r, struct search *found,
+                struct err *err)
+{
+    int64_t at = 0;
+    found->last = &found->first;
+    return store_range(engine_store(e), r, keep, found, &at, NULL, err);
+}
+
 /* Whether what an unfinished index gave has the value. */
 static bool holds(const struct type *t, const struct type_index *x, const struct found *f,
                   struct str value)
@@ -151,14 +169,10 @@ int index_visit(struct engine *e, const struct type *t, struct scope s, struct s
     const struct type_index *x = type_index(t, index);
     assert(x);
     struct search found = {.type = t};
-    found.last = &found.first;
     arena_init(&found.arena, 0);
     bool ready = store_index_ready(engine_store(e), x->store_name);
-    const struct store_range r = {.prefix = type_scope_prefix(t, s, &found.arena),
-                                  .index = x->store_name,
-                                  .term = index_term(s.ns, value, &found.arena)};
-    int64_t at = 0;
-    int rc = store_range(engine_store(e), &r, keep, &found, &at, NULL, err);
+    const struct store_range r = range_of(t, s, x, value, &found.arena);
+    int rc = find(e, &r, &found, err);
     for (struct found *f = found.first; f && rc == 0; f = f->next) {
         if (ready || holds(t, x, f, value)) {
             rc = visit(arg, f->name, &f->stored);
@@ -201,15 +215,11 @@ int index_names(struct engine *e, const struct type *t, struct scope s, struct s
         return names_of_values(e, t, s, index, value, &n, err);
     }
     struct search found = {.type = t};
-    found.last = &found.first;
     arena_init(&found.arena, 0);
-    const struct store_range r = {.prefix = type_scope_prefix(t, s, &found.arena),
-                                  .index = x->store_name,
-                                  .term = index_term(s.ns, value, &found.arena),
-                                  .limit = limit,
-                                  .keys_only = true};
-    int64_t at = 0;
-    int rc = store_range(engine_store(e), &r, keep, &found, &at, NULL, err);
+    struct store_range r = range_of(t, s, x, value, &found.arena);
+    r.limit = limit;
+    r.keys_only = true;
+    int rc = find(e, &r, &found, err);
     for (struct found *f = found.first; f && rc == 0; f = f->next) {
         rc = visit(arg, f->name);
     }
@@ -236,9 +246,7 @@ int index_count(struct engine *e, const struct type *t, struct scope s, struct s
     }
     struct arena a;
     arena_init(&a, 0);
-    const struct store_range r = {.prefix = type_scope_prefix(t, s, &a),
-                                  .index = x->store_name,
-                                  .term = index_term(s.ns, value, &a)};
+    const struct store_range r = range_of(t, s, x, value, &a);
     int rc = store_count(engine_store(e), &r, ret, err);
     arena_finish(&a);
     return rc;
