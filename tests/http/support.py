@@ -69,7 +69,7 @@ class Answer:
 class Raw:
     """A connection on which every byte is the test's own."""
 
-    def __init__(self, server, tls=True, alpn=None, cert=None, path=None, timeout=20, verify=None):
+    def __init__(self, server, tls=True, alpn=None, cert=None, path=None, timeout=60, verify=None):
         if path:
             s = socket.socket(socket.AF_UNIX)
             s.settimeout(timeout)
@@ -155,7 +155,7 @@ class Raw:
             raise ValueError("a chunk without its end")
         return data
 
-    def ends(self, timeout=10):
+    def ends(self, timeout=60):
         """Whether the peer closes, having sent nothing more."""
         self.s.settimeout(timeout)
         try:
@@ -213,7 +213,7 @@ class Watch(threading.Thread):
         except Exception as e:  # the test asks `clean`
             self.error = e
 
-    def wait(self, n, timeout=10):
+    def wait(self, n, timeout=60):
         end = time.monotonic() + timeout
         while len(self.events) < n:
             if time.monotonic() > end or not self.is_alive() and len(self.events) < n:
@@ -231,7 +231,7 @@ class Watch(threading.Thread):
             socket.socket.shutdown(self.raw.s, socket.SHUT_RDWR)
         except OSError:
             pass  # the server was first
-        self.join(10)
+        self.join(60)
         self.raw.close()
 
 
@@ -342,8 +342,8 @@ def metrics(server):
     return found
 
 
-def until(what, seconds=10, step=0.01):
-    """Waits until what() is true; gives its value."""
+def until(what, seconds=60, step=0.01):
+    """Waits until what() is true; gives its value. The deadline is for a machine on which all is ten times slower: it tells never from late."""
     end = time.monotonic() + seconds
     while True:
         value = what()

@@ -3,7 +3,7 @@
 in another version, a changed storage version; a webhook on loopback that does what each test says."""
 import base64, http.server, json, os, ssl, subprocess, tempfile, threading, time, unittest
 
-from support import LIMITS, PRESET, Kept
+from support import LIMITS, PRESET, Kept, until
 
 GROUP = "conv.example.com"
 
@@ -23,14 +23,15 @@ class Hook:
     def __init__(self, folder):
         cert, key = certificate(folder)
         self.ca = base64.b64encode(open(cert, "rb").read()).decode()
-        self.reviews, self.behave, self.delay, outer = [], None, 0, self
+        self.reviews, self.behave, self.gate, outer = [], None, None, self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 try:
                     review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                     outer.reviews.append(review)
-                    time.sleep(outer.delay)
+                    if outer.gate:
+                        outer.gate.wait(28)  # the server waits for 30
                     if outer.behave and outer.behave(self, review):
                         return
                     self.send(outer.converted(review))
@@ -111,7 +112,7 @@ class Conversion(unittest.TestCase):
             cls.folder.cleanup()
 
     def setUp(self):
-        self.hook.behave, self.hook.delay = None, 0
+        self.hook.behave, self.hook.gate = None, None
         type(self).count += 1
         self.plural = "w%ds" % self.count
 
@@ -133,8 +134,45 @@ class Conversion(unittest.TestCase):
         self.assertEqual(status, want, answer)
         return answer
 
+    def update(self, want, path, change):
+        """What is read and put back where a controller writes too."""
+        status, _, answer = self.server.update(path, change)
+        self.assertEqual(status, want, answer)
+        return answer
+
+    def stored_as_v2(self):
+        """The definition with v2 as its storage version from here on."""
+        spec = definition(self.plural, self.hook, storage="v2")["spec"]
+        return self.update(200, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/%s.%s" % (self.plural, GROUP),
+                           lambda o: o.update(spec=spec))
+
     def add(self, version, name, value, want=201, **spec):
         return self.do(want, "POST", self.path(version), self.obj(version, name, value, **spec))
+
+    def unchanged(self):
+        """Writes in both versions that change nothing keep the resourceVersion; what changes in v2 is stored in the storage version."""
+        apply, merge = {"Content-Type": "application/apply-patch+yaml"}, {"Content-Type": "application/merge-patch+json"}
+        rv = self.add("v1", "a", "h:1", n=1)["metadata"]["resourceVersion"]
+        for version in ("v2", "v1"):
+            read = self.do(200, "GET", self.path(version, "a"))
+            for method, body, headers in (("PUT", read, None), ("PATCH", {}, merge), ("PATCH", {"spec": read["spec"]}, merge)):
+                self.assertEqual(self.do(200, method, self.path(version, "a"), body, headers), read)
+        body = self.obj("v2", "a", "h:1")
+        first = self.do(200, "PATCH", self.path("v2", "a", query="?fieldManager=m"), body, apply)
+        self.assertNotEqual(first["metadata"]["resourceVersion"], rv)  # it owns a field now
+        self.do(200, "PATCH", self.path("v1", "a"), {"metadata": {"labels": {"a": "b"}}}, merge)
+        again = self.do(200, "PATCH", self.path("v2", "a", query="?fieldManager=m"), body, apply)
+        self.assertEqual(again["metadata"], self.do(200, "GET", self.path("v1", "a"))["metadata"])
+
+    def test_nothing_changes(self):
+        self.make()
+        self.unchanged()
+
+    def test_nothing_changes_by_rules(self):
+        rules = "rules:\n- from: v1\n  to: v2\n  steps:\n  - move: {from: .spec.hostPort, to: .spec.address}\n"
+        text, n = {"type": "string"}, {"type": "integer"}
+        self.ruled(rules, {"hostPort": text, "n": n}, {"address": text, "n": n})
+        self.unchanged()
 
     def test_all_verbs(self):
         self.make()
@@ -347,42 +385,37 @@ class Conversion(unittest.TestCase):
         self.assertEqual(answer.readline(), b"")
         conn.close()
 
-    def others(self, when, slow):
-        """How long a few requests take that have nothing to do with the webhook."""
-        began, maps = time.monotonic(), "/api/v1/namespaces/default/configmaps"
-        for i in range(20):
-            name = "%s-%s-%d" % (slow, when, i)
+    def others(self, slow):
+        """A few requests that have nothing to do with the webhook."""
+        maps = "/api/v1/namespaces/default/configmaps"
+        for i in range(10):
+            name = "%s-%d" % (slow, i)
             self.do(201, "POST", maps, {"metadata": {"name": name}, "data": {"a": "b"}})
             self.do(200, "GET", maps + "/" + name)
             self.do(200, "PATCH", maps + "/" + name, {"data": {"a": "c"}}, {"Content-Type": "application/merge-patch+json"})
             self.do(200, "GET", maps + "?labelSelector=a%3Db")
             self.do(200, "GET", self.path("v1", "a", slow))
-        return time.monotonic() - began
 
     def test_slow_webhook_disturbs_nobody(self):
         self.make()
-        slow = self.plural
         self.add("v1", "a", "h")
-        alone = self.others("before", slow)
-        self.hook.delay = 8
-        ends = []
+        slow, self.hook.gate, statuses = self.plural, threading.Event(), []
+        self.addCleanup(self.hook.gate.set)
 
         def ask():
             conn = self.server.connection(60)
-            began = time.monotonic()
-            status = self.server.request("GET", self.path("v2", "a", slow), conn=conn)[0]
-            ends.append((status, time.monotonic() - began))
+            statuses.append(self.server.request("GET", self.path("v2", "a", slow), conn=conn)[0])
             conn.close()
         threads = [threading.Thread(target=ask) for _ in range(2 * LIMITS["LIMIT_CONVERSION_THREADS_TYPE"])]
         for t in threads:
             t.start()
-        time.sleep(2)  # until the handshakes are through
-        meanwhile = min(self.others("meanwhile", slow), self.others("again", slow))
-        self.assertEqual(ends, [], "the webhook was not slow enough for this test")
-        self.assertLess(meanwhile, 3 * alone + 1, "others wait for the webhook")
+        until(lambda: len(self.hook.reviews) >= LIMITS["LIMIT_CONVERSION_THREADS_TYPE"])
+        self.others(slow)
+        self.assertEqual(statuses, [], "others waited for the webhook, or it was not slow enough for this test")
+        self.hook.gate.set()
         for t in threads:
             t.join()
-        self.assertEqual([s for s, _ in ends], [200] * len(threads))
+        self.assertEqual(statuses, [200] * len(threads))
 
     def test_storage_version_changes(self):
         self.make()
@@ -391,8 +424,7 @@ class Conversion(unittest.TestCase):
         crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
         crd = self.do(200, "GET", crds + name)
         self.assertEqual(crd["status"]["storedVersions"], ["v1"])
-        crd["spec"] = definition(self.plural, self.hook, storage="v2")["spec"]
-        crd = self.do(200, "PUT", crds + name, crd)
+        crd = self.stored_as_v2()
         self.assertEqual(crd["status"]["storedVersions"], ["v1", "v2"])
         self.add("v2", "b", "h:2")
         del self.hook.reviews[:]
@@ -403,32 +435,27 @@ class Conversion(unittest.TestCase):
         del self.hook.reviews[:]
         self.do(200, "GET", self.path("v2", "a"))
         self.assertEqual(self.hook.reviews, [])
-        gone = json.loads(json.dumps(crd))
-        gone["spec"]["versions"] = [v for v in gone["spec"]["versions"] if v["name"] == "v2"]
-        gone["spec"]["conversion"] = {"strategy": "None"}
-        gone["metadata"].pop("resourceVersion")
-        gone["metadata"]["resourceVersion"] = self.do(200, "GET", crds + name)["metadata"]["resourceVersion"]
-        got = self.do(422, "PUT", crds + name, gone)
+
+        def without_v1(o):
+            o["spec"]["versions"] = [v for v in o["spec"]["versions"] if v["name"] == "v2"]
+            o["spec"]["conversion"] = {"strategy": "None"}
+        got = self.update(422, crds + name, without_v1)
         self.assertIn("status.storedVersions[0]: Invalid value: \"v1\": missing from spec.versions", got["message"])
-        now = self.do(200, "GET", crds + name)
-        now["status"]["storedVersions"] = ["v2"]
-        now = self.do(200, "PUT", crds + name + "/status", now)
+        now = self.update(200, crds + name + "/status", lambda o: o["status"].update(storedVersions=["v2"]))
         self.assertEqual(now["status"]["storedVersions"], ["v2"])
-        gone["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"]
-        self.do(200, "PUT", crds + name, gone)
+        self.update(200, crds + name, without_v1)
         self.assertEqual(self.do(200, "GET", self.path("v2", "b"))["spec"], {"address": "h:2"})
 
     def migrate(self, name, resource):
         path = "/apis/storagemigration.k8s.io/v1/storageversionmigrations"
         self.do(201, "POST", path, {"apiVersion": "storagemigration.k8s.io/v1", "kind": "StorageVersionMigration", "metadata": {"name": name},
                                     "spec": {"resource": {"group": GROUP, "resource": resource}}})
-        for _ in range(300):
+
+        def ended():
             got = self.do(200, "GET", path + "/" + name)
             states = {c["type"]: c for c in got["status"].get("conditions", [])}
-            if states.get("Running", {}).get("status") == "False":
-                return got, states
-            time.sleep(0.1)
-        self.fail(got)
+            return (got, states) if states.get("Running", {}).get("status") == "False" else None
+        return until(ended, 120, 0.1)
 
     def test_migration(self):
         self.make()
@@ -436,9 +463,7 @@ class Conversion(unittest.TestCase):
             self.add("v1", "o%02d" % i, "h:%d" % i)
         name = self.plural + "." + GROUP
         crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
-        crd = self.do(200, "GET", crds + name)
-        crd["spec"] = definition(self.plural, self.hook, storage="v2")["spec"]
-        self.do(200, "PUT", crds + name, crd)
+        self.stored_as_v2()
         self.add("v2", "new", "h")
         before = {o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in self.do(200, "GET", self.path("v2"))["items"]}
         _, states = self.migrate("m-" + self.plural, self.plural)
@@ -541,11 +566,8 @@ lossy: {v2: [.spec.ports]}
         self.add("v1", "a", "h:1")
         name = self.plural + "." + GROUP
         crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
-        crd = self.do(200, "GET", crds + name)
-        crd["spec"] = definition(self.plural, self.hook, storage="v2")["spec"]
-        crd = self.do(200, "PUT", crds + name, crd)
-        crd["status"]["storedVersions"] = ["v2"]
-        self.do(200, "PUT", crds + name + "/status", crd)
+        self.stored_as_v2()
+        self.update(200, crds + name + "/status", lambda o: o["status"].update(storedVersions=["v2"]))
         got = self.do(200, "PATCH", self.path("v2", "a"), {"spec": {"n": 1}}, {"Content-Type": "application/merge-patch+json"})
         self.assertEqual(got["spec"], {"address": "h:1", "n": 1})
         self.assertEqual(self.do(200, "GET", self.path("v2", "a"))["spec"], {"address": "h:1", "n": 1})
@@ -580,13 +602,16 @@ lossy: {v2: [.spec.ports]}
         try:
             server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition(self.plural, self.hook))
             server.request("POST", self.path("v1"), self.obj("v1", "a", "h"))
-            self.hook.delay = 25
+            del self.hook.reviews[:]
+            self.hook.gate = threading.Event()
+            self.addCleanup(self.hook.gate.set)
             t = threading.Thread(target=lambda: self.quiet(server))
             t.start()
-            time.sleep(1)
+            until(lambda: self.hook.reviews)
             began = time.monotonic()
             self.assertEqual(server.stop(), 0)
-            self.assertLess(time.monotonic() - began, 20)
+            self.assertLess(time.monotonic() - began, 25)
+            self.hook.gate.set()
             t.join()
         finally:
             server.stop()

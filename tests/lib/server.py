@@ -2,7 +2,7 @@
 """A Coracle server of a test's own: a free port, a temporary directory, known tokens, an exit status that counts."""
 import contextlib, json, os, signal, ssl, subprocess, tempfile, time, shutil, http.client
 
-from . import etcd
+from . import etcd, jitter
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOKENS = """admintoken,admin,admin-uid,"system:masters"
@@ -50,6 +50,7 @@ class Server:
                  os.path.join(self.dir, "tokens.csv"), "--log-level", self.level, "--ready-fd", str(ready_w)] + self.flags,
                 stdout=out, stderr=self.log, pass_fds=[ready_w], env=env)
         os.close(ready_w)
+        jitter.follow(self.process)
         if os.read(ready_r, 1) != b"\n":
             self.process.wait()
             raise RuntimeError("the server did not start: " + self.stderr()[-2000:])
@@ -62,7 +63,7 @@ class Server:
         self.port = int(self.url.rsplit(":", 1)[1])
         return self
 
-    def stop(self, sig=signal.SIGTERM, timeout=30):
+    def stop(self, sig=signal.SIGTERM, timeout=60):
         """Ends the server and gives its exit status; a status other than 0 after SIGTERM is a failure."""
         if self.process is None:
             return 0
@@ -101,7 +102,7 @@ class Server:
         return 0
 
     # -- plain requests
-    def connection(self, timeout=30):
+    def connection(self, timeout=60):
         tls = ssl.create_default_context()
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=tls)
@@ -134,3 +135,16 @@ class Server:
 
     def post(self, path, body, **kw):
         return self.request("POST", path, body, **kw)
+
+    def update(self, path, change, seconds=60, **kw):
+        """Reads an object, changes it in place and puts it back, again as often as somebody else (a controller that writes its status) came
+        between, as every client must. Gives what request gives."""
+        end = time.monotonic() + seconds
+        while True:
+            status, headers, obj = self.get(path, **kw)
+            if status != 200:
+                return status, headers, obj
+            change(obj)
+            answer = self.request("PUT", path, obj, **kw)
+            if answer[0] != 409 or time.monotonic() > end:
+                return answer
