@@ -158,7 +158,7 @@ class H2:
                     break
         return int(out)
 
-    def wait(self, n, seconds=20, what=lambda s: s.ended or s.reset is not None):
+    def wait(self, n, seconds=60, what=lambda s: s.ended or s.reset is not None):
         end = time.monotonic() + seconds
         while not what(self.stream(n)) and not self.over and time.monotonic() < end:
             time.sleep(0.002)
@@ -167,7 +167,7 @@ class H2:
     def get(self, path="/version"):
         return self.wait(self.open("GET", path))
 
-    def put_body(self, n, total, piece=b"x" * 16384, seconds=30, end=True):
+    def put_body(self, n, total, piece=b"x" * 16384, seconds=60, end=True):
         """Sends a body as the windows allow; gives how much went out before an answer, a reset or the end."""
         out, until = 0, time.monotonic() + seconds
         sent = lambda: self.rooms.get(n, 0) + self.initial - out
@@ -184,7 +184,7 @@ class H2:
             out += size
         return out
 
-    def ends(self, seconds=10):
+    def ends(self, seconds=60):
         end = time.monotonic() + seconds
         while not self.over and time.monotonic() < end:
             time.sleep(0.005)
@@ -196,7 +196,7 @@ class H2:
         except OSError:
             pass
         if self.thread.is_alive():
-            self.thread.join(10)
+            self.thread.join(60)
         self.raw.close()
 
     def __enter__(self):

@@ -18,7 +18,7 @@ class Writer(threading.Thread):
         self.random, self.stop, self.problem, self.acked = random.Random(seed * 100 + number), threading.Event(), None, 0
 
     def run(self):
-        conn, k = self.server.connection(timeout=20), 0
+        conn, k = self.server.connection(), 0
         try:
             while not self.stop.is_set():
                 k += 1
@@ -149,7 +149,7 @@ class Scribe(threading.Thread):
         self.random, self.stop, self.problem, self.acked, self.count = random.Random(seed * 100 + number), threading.Event(), None, 0, 0
 
     def run(self):
-        conn = self.server.connection(timeout=20)
+        conn = self.server.connection()
         try:
             while not self.stop.is_set():
                 self.step(conn)
@@ -283,7 +283,7 @@ class Mayfly(Scribe):
 
     def goes(self, path):
         try:
-            return until(lambda: self.server.get(path)[0] == 404, 10)
+            return until(lambda: self.server.get(path)[0] == 404)
         except AssertionError:
             return False
 

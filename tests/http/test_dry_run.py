@@ -214,16 +214,18 @@ def last(rows):
     return max(row[0] for row in rows["log"])
 
 
-def settled(store, known=None, seconds=15):
-    """The rows, once nothing was written for a moment: controllers come after what they watch. known: the last row of a time that was settled."""
-    end, rows, since = time.monotonic() + seconds, store.rows(), time.monotonic()
+def settled(server, store, known=None, seconds=120):
+    """The rows, once nothing was written for a moment: controllers come after what they watch. known: the last row of a time that was settled. The
+    moment is one of the server's own, which may stand still meanwhile: so many answers, in each of which no controller has anything to do."""
+    end, rows, quiet = time.monotonic() + seconds, store.rows(), 0
     if last(rows) == known:
         return rows
-    while time.monotonic() - since < 0.06:
-        time.sleep(0.02)
+    while quiet < 4:
+        time.sleep(0.015)
+        busy = sum(v for k, v in metrics(server).items() if k.startswith(("workqueue_depth", "controller_runtime_active_workers")))
         fresh = store.rows()
-        if last(fresh) != last(rows):
-            rows, since = fresh, time.monotonic()
+        quiet = 0 if busy or last(fresh) != last(rows) else quiet + 1
+        rows = fresh
         if time.monotonic() > end:
             raise AssertionError("the store never rests: %s" % [(r[6], r[7]) for r in rows["log"][-5:]])
     return rows
@@ -258,7 +260,7 @@ class DryRun(Case):
         return status, headers.get_all("Warning") or [], headers.get("Content-Type"), answer
 
     def one(self, server, store, request, known):
-        before, counted = settled(store, known), metrics(server)["coracle_store_commits_total"]
+        before, counted = settled(server, store, known), metrics(server)["coracle_store_commits_total"]
         dry = self.ask(server, request, True)
         after = store.rows()
         for table in before:
@@ -283,7 +285,7 @@ class DryRun(Case):
             self.assertEqual(server.post(base, definition("widgets", "Widget"))[0], 201)
             until(lambda: server.get("/apis/%s/v1/widgets" % GROUP)[0] == 200)
             store, dice = Store(server), Dice(seed, server, ns)
-            begun = last(settled(store))
+            begun = last(settled(server, store))
             every = [(k.base if k.kind == "Namespace" else k.base.replace("/namespaces/" + ns, ""), k.prefix) for k in dice.kinds]
             every.append((base, "/customresourcedefinitions/"))
             watches = [(Watch(server, "%s?resourceVersion=%d" % (path, begun >> 16)), prefix) for path, prefix in every]
@@ -294,7 +296,7 @@ class DryRun(Case):
                         status, changed, known = self.one(server, store, request, known)
                         came.setdefault(request[0], set()).add(status)
                         wrote += changed
-                rows = [row for row in settled(store)["log"] if row[0] > begun]
+                rows = [row for row in settled(server, store)["log"] if row[0] > begun]
                 for watch, prefix in watches:
                     written = [row for row in rows if prefix.encode() in row[7]]
                     watch.wait(len(written))

@@ -75,7 +75,7 @@ class Killed(unittest.TestCase):
 
         killer.ask = ask
         killer.start()
-        until(lambda: done.is_set() or not killer.is_alive(), 20)
+        until(lambda: done.is_set() or not killer.is_alive())
         return [killer]
 
     def check_file(self):
@@ -203,7 +203,7 @@ class Disk(unittest.TestCase):
         self.assertEqual((self.check("/livez"), self.check("/readyz/store")), (200, 200))
         self.assertEqual(len(self.logged("the store's disk is full: writes are refused")), 1, self.logged("store"))
         free()
-        until(lambda: self.check("/readyz") == 200, 10)  # by itself
+        until(lambda: self.check("/readyz") == 200)  # by itself
         for k in range(5):
             self.assertEqual(self.create("after-%d" % k)[0], 201)
         self.assertEqual(len(self.logged("the store's disk is full: writes are refused")), 1)
@@ -282,7 +282,7 @@ class Disk(unittest.TestCase):
         resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, (used, hard[1]))
         idle = []
         for k in range(5):  # these wait, or are turned away
-            c = socket.create_connection(("127.0.0.1", s.port), 5)
+            c = socket.create_connection(("127.0.0.1", s.port), 60)
             self.addCleanup(c.close)
             idle.append(c)
         end = time.monotonic() + 6  # past the time after which idle readers are closed

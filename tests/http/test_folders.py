@@ -256,7 +256,7 @@ class Removal(FolderCase):
     def test_with_its_namespace(self):
         self.chain()
         self.assertEqual(self.server.request("DELETE", "/api/v1/namespaces/" + self.ns)[0], 200)
-        until(lambda: self.server.get("/api/v1/namespaces/" + self.ns)[0] == 404, 30)
+        until(lambda: self.server.get("/api/v1/namespaces/" + self.ns)[0] == 404)
 
     def test_races_over_http(self):
         """Children are created while their folder is deleted: none is left without it."""
@@ -322,7 +322,7 @@ class Dashboards(FolderCase):
             self.assertEqual(self.board("d%d" % n, "abc"[n % 3])[0], 201)
         self.assertEqual(self.board("kept", "")[0], 201)
         self.assertEqual(self.delete("a", "?gracePeriodSeconds=0")[0], 200)
-        until(lambda: self.get("a")[0] == 404, 60)
+        until(lambda: self.get("a")[0] == 404)
         self.assertEqual([d["metadata"]["name"] for d in self.server.get(self.dashboards)[2]["items"]], ["kept"])
 
 
@@ -339,8 +339,8 @@ class Restarts(FolderCase):
             s.stop(sig=signal.SIGKILL)
             s.start()
             names = lambda: [f["metadata"]["name"] for f in s.get(path)[2]["items"]]
-            until(lambda: names() == ["a", "b", "c", "held"], 30)
+            until(lambda: names() == ["a", "b", "c", "held"])
             counts = s.get(path + "/b/counts")[2]["counts"]
             self.assertEqual([c["count"] for c in counts if c["resource"] == "folders"], [1])
             self.assertEqual(s.request("PATCH", path + "/held", {"metadata": {"finalizers": None}}, MERGE)[0], 200)
-            until(lambda: names() == [], 30)
+            until(lambda: names() == [])

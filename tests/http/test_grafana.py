@@ -134,7 +134,7 @@ class Pushed(Api):
         """Not while it holds something; by force with all of it."""
         self.ok(self.server.request("DELETE", FOLDERS + "/misc"), 400, 403, 409)
         self.ok(self.server.request("DELETE", FOLDERS + "/misc?gracePeriodSeconds=0"), 200, 202)
-        until(lambda: self.server.request("GET", FOLDERS + "/misc")[0] == 404, 30)
+        until(lambda: self.server.request("GET", FOLDERS + "/misc")[0] == 404)
         self.assertEqual({f["metadata"]["name"] for f in self.items(FOLDERS)}, {"ops"})
         self.assertTrue(all(d["metadata"]["annotations"].get(FOLDER) == "ops" for d in self.items(DASHBOARDS)))
         self.assertEqual(self.hits("folder=k8s&type=dashboard&limit=100")["totalHits"], 0)
@@ -176,7 +176,7 @@ class Provisioned(Api):
 
     def test_a_directory_becomes_folders_and_dashboards(self):
         titles = {json.load(open(p, encoding="utf-8"))["title"] for p in samples()}
-        until(lambda: set(self.dashboards()) == titles, 60)
+        until(lambda: set(self.dashboards()) == titles)
         by_title = {f["spec"]["title"]: f for f in self.items(FOLDERS)}
         self.assertEqual(set(by_title), {"Operations", "Kubernetes"})
         self.assertEqual(by_title["Kubernetes"]["metadata"]["annotations"][FOLDER], by_title["Operations"]["metadata"]["name"])
@@ -191,26 +191,26 @@ class Provisioned(Api):
         model["title"] = "Changed by hand"
         with open(path, "w", encoding="utf-8") as f:
             json.dump(model, f)
-        until(lambda: "Changed by hand" in self.dashboards(), 30)
+        until(lambda: "Changed by hand" in self.dashboards())
         os.rename(path, os.path.join(self.root, "Operations", "Kubernetes", os.path.basename(path)))
         k8s = folders["Kubernetes"]["metadata"]["name"]
-        until(lambda: self.dashboards().get("Changed by hand", {"metadata": {}})["metadata"].get("annotations", {}).get(FOLDER) == k8s, 30)
+        until(lambda: self.dashboards().get("Changed by hand", {"metadata": {}})["metadata"].get("annotations", {}).get(FOLDER) == k8s)
 
     def spoil(self, n):
         """A broken file takes nothing away."""
         with open(os.path.join(self.root, "broken.json"), "w", encoding="utf-8") as f:
             f.write('{"title": "half a')
         sources = "/apis/provisioning.coracle.dev/v1/sources"
-        until(lambda: any("broken.json" in json.dumps(s.get("status", {}).get("failures", [])) for s in self.items(sources)), 30)
+        until(lambda: any("broken.json" in json.dumps(s.get("status", {}).get("failures", [])) for s in self.items(sources)))
         self.assertEqual(len(self.dashboards()), n)
         os.unlink(os.path.join(self.root, "broken.json"))
-        until(lambda: not any(s.get("status", {}).get("failures") for s in self.items(sources)), 30)
+        until(lambda: not any(s.get("status", {}).get("failures") for s in self.items(sources)))
 
     def remove(self):
         """What is in a directory goes with it."""
         shutil.rmtree(os.path.join(self.root, "Operations", "Kubernetes"))
-        until(lambda: {f["spec"]["title"] for f in self.items(FOLDERS)} == {"Operations"}, 30)
-        until(lambda: "Changed by hand" not in self.dashboards(), 30)
+        until(lambda: {f["spec"]["title"] for f in self.items(FOLDERS)} == {"Operations"})
+        until(lambda: "Changed by hand" not in self.dashboards())
         self.assertTrue(self.dashboards())
 
 

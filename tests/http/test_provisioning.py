@@ -35,7 +35,7 @@ def widget(name, size=1):
     return "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: %s}\nspec: {size: %d}\n" % (name, size)
 
 
-def eventually(check, seconds=20):
+def eventually(check, seconds=60):
     """Waits until check() gives something true, and gives that; the last failed assertion or error of it otherwise."""
     end = time.monotonic() + seconds
     while True:
@@ -260,9 +260,9 @@ class Files(Directory):
         self.ready()
         self.write("one.yaml", configmap("c", "late"))
         self.failure("one.yaml", "Duplicate")
-        time.sleep(4)  # the next try is not near
+        time.sleep(8)  # after 1, 3 and 7 seconds it was tried; the next try is that after 15
         self.write("sub/two.yml", configmap("x"))
-        eventually(lambda: self.get(CONFIGMAPS + "/c")["data"]["value"] == "late", 2.5)
+        eventually(lambda: self.get(CONFIGMAPS + "/c")["data"]["value"] == "late", 6)
 
 
 class Broken(Directory):
@@ -475,11 +475,11 @@ class Types(Directory):
         """A type that somebody makes is noticed without a look at the clock."""
         self.write("a.yaml", widget("w"))
         self.failure("a.yaml", "UnknownKind")
-        time.sleep(2.5)  # the next try is not near
+        time.sleep(8)  # the next try is not near
         code, _, _ = self.server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", DEFINITION,
                                          {"Content-Type": "application/yaml"})
         self.assertEqual(code, 201)
-        eventually(lambda: self.names(WIDGETS) == ["w"], 1.5)
+        eventually(lambda: self.names(WIDGETS) == ["w"], 6)
 
     def test_order_of_removal(self):
         self.write("0.yaml", DEFINITION + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n")
@@ -578,7 +578,7 @@ class Dashboards(Directory):
         self.assertEqual(f["object"], "folders.folder.grafana.app/default/" + name)
         self.has(["mine", "top"], DASHBOARDS)
         self.server.request("DELETE", DASHBOARDS + "/mine")
-        eventually(lambda: self.folders() == {}, 30)
+        eventually(lambda: self.folders() == {})
         self.ready()
 
     def test_shipped_documents(self):
@@ -592,7 +592,7 @@ class Dashboards(Directory):
             where = self.path(("", "A", "A/B", "C")[i % 4])
             os.makedirs(where, exist_ok=True)
             shutil.copy(os.path.join(data, n), where)
-        eventually(lambda: len(self.names(DASHBOARDS)) == len(names) + 1, 60)
+        eventually(lambda: len(self.names(DASHBOARDS)) == len(names) + 1)
         eventually(lambda: sorted(self.folders()) == ["A", "B", "C"][:max(0, len(names) - 1)])
         self.ready()
 
@@ -632,7 +632,7 @@ class Many(Directory):
         parts = self.get("/apis/provisioning.coracle.dev/v1/inventories")["items"]
         self.assertEqual(sum(len(p["items"]) for p in parts), self.N)
         shutil.rmtree(self.path("d3"))
-        eventually(lambda: len(self.names()) == self.N - self.N // 20, 60)
+        eventually(lambda: len(self.names()) == self.N - self.N // 20)
 
         def go():
             for i in range(10):
@@ -643,10 +643,10 @@ class Many(Directory):
     def test_stop_in_between(self):
         for i in range(self.N):
             self.write("d/%d.yaml" % i, configmap("c%d" % i))
-        eventually(lambda: len(self.names()) > 5, 60)
+        eventually(lambda: len(self.names()) > 5)
         begun = time.monotonic()
         self.assertEqual(self.server.stop(), 0)
-        self.assertLess(time.monotonic() - begun, 10)
+        self.assertLess(time.monotonic() - begun, 50)
         for i in range(0, self.N, 2):
             os.unlink(self.path("d/%d.yaml" % i))
         self.server.start()
@@ -657,7 +657,7 @@ class Many(Directory):
     def test_killed(self):
         for i in range(self.N):
             self.write("d/%d.yaml" % i, configmap("c%d" % i))
-        eventually(lambda: len(self.names()) > 5, 60)
+        eventually(lambda: len(self.names()) > 5)
         self.server.stop(signal.SIGKILL)
         shutil.rmtree(self.path("d"))
         self.write("only.yaml", configmap("only"))

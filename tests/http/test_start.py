@@ -48,7 +48,7 @@ class Own(unittest.TestCase):
             args += ["--data", os.path.join(self.dir, "refused")]
         if not [a for a in args if a.startswith("--listen")]:
             args += ["--listen", "127.0.0.1:0"]
-        return subprocess.run([binary(support.PRESET), "serve"] + args, capture_output=True, text=True, timeout=30, env=env, cwd=self.dir)
+        return subprocess.run([binary(support.PRESET), "serve"] + args, capture_output=True, text=True, timeout=120, env=env, cwd=self.dir)
 
     def refused(self, flags, *words, code=1):
         """The server does not start, and its last line says why."""
@@ -207,7 +207,7 @@ class FirstStart(Own):
         self.assertIn(b" 200 ", s.recv(1000)[:20])
         s.close()
         p.terminate()
-        _, errors = p.communicate(timeout=20)
+        _, errors = p.communicate(timeout=120)
         self.assertEqual((p.returncode, b"Sanitizer" in errors), (0, False), errors)
 
     def test_two_addresses(self):
@@ -275,7 +275,7 @@ class Flags(Own):
         self.refused(["--data", s.data], s.data + "/store")
 
     def test_commands(self):
-        run = lambda *a: subprocess.run([binary(support.PRESET), *a], capture_output=True, text=True, timeout=30)
+        run = lambda *a: subprocess.run([binary(support.PRESET), *a], capture_output=True, text=True, timeout=120)
         p = run("version")
         self.assertEqual((p.returncode, p.stderr), (0, ""))
         self.assertRegex(p.stdout, r"^coracle \d+\.\d+\.\d+\n$")
@@ -340,7 +340,7 @@ class ConfigFile(Own):
         self.assertEqual(s.get(CONFIGMAPS % "default" + "/dependent")[0], 200)
         shutil.rmtree(s.dir)
         p.terminate()
-        _, errors = p.communicate(timeout=20)
+        _, errors = p.communicate(timeout=120)
         self.assertEqual(p.returncode, 0, errors)
         messages = [json.loads(l) for l in errors.splitlines()]
         self.assertTrue([m for m in messages if "no_such" in json.dumps(m)], errors)

@@ -241,7 +241,7 @@ class Http(Case):
     def test_garbage_instead_of_tls(self):
         for data in (b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n", b"\0" * 10000, os.urandom(5000), b"\x16\x03\x01\xff\xff" + b"x" * 70000, b"\x16\x03\x01\x00\x05hello", b"\x80",
                      b"SSH-2.0-x\r\n", b""):
-            s = socket.create_connection(("127.0.0.1", self.server.port), 5)
+            s = socket.create_connection(("127.0.0.1", self.server.port), 60)
             try:
                 s.sendall(data)
                 s.shutdown(socket.SHUT_WR)
@@ -257,7 +257,7 @@ class Http(Case):
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("ALL:@SECLEVEL=0")
-        s = socket.create_connection(("127.0.0.1", self.server.port), 5)
+        s = socket.create_connection(("127.0.0.1", self.server.port), 60)
         with self.assertRaises((ssl.SSLError, ConnectionError)):
             context.wrap_socket(s, server_hostname="x").close()
         s.close()
@@ -268,7 +268,7 @@ class Http(Case):
         begun = time.monotonic()
         for _ in range(20):
             self.assertEqual(self.server.get("/healthz")[0], 200)
-        self.assertLess(time.monotonic() - begun, 10)
+        self.assertLess(time.monotonic() - begun, 50)
         for r in idle + waiting:
             r.close()
 
@@ -314,7 +314,7 @@ class Http2(Case):
         for k in range(30):
             urls += ["https://127.0.0.1:%d%s/c%d" % (self.server.port, self.configmaps, k)]
         p = subprocess.run(["curl", "-sSk", "--http2", "--parallel", "--parallel-immediate", "-w", "%{http_code}\n", "-H", "Authorization: Bearer " + self.server.token]
-                           + [x for u in urls for x in ("-o", "/dev/null", u)], capture_output=True, text=True, timeout=60)
+                           + [x for u in urls for x in ("-o", "/dev/null", u)], capture_output=True, text=True, timeout=300)
         self.assertEqual(p.stdout.split(), ["200"] * 30, p.stderr)
 
     def test_broken_frames(self):
@@ -338,7 +338,7 @@ class Http2(Case):
         token = b"Bearer " + self.server.token.encode()
         path = b"/api/v1/namespaces?watch=1"  # what would be answered at once is not aborted
         block = b"\x82\x87\x44" + bytes([len(path)]) + path + b"\x41\x01x" + b"\x0f\x08" + bytes([len(token)]) + token
-        with Raw(self.server, alpn=["h2"], timeout=5) as r:
+        with Raw(self.server, alpn=["h2"]) as r:
             try:
                 r.send(preface)
                 for k in range(3000):

@@ -12,7 +12,7 @@ class Socket:
     """A client's end. `answer` is the handshake's; frames come as (opcode, payload)."""
 
     def __init__(self, server, path, headers=(), auth=True, key=None, version="13", protocols=None, rest=b""):
-        self.raw, self.messages = Raw(server, timeout=15), []
+        self.raw, self.messages = Raw(server), []
         self.key = key if key is not None else base64.b64encode(os.urandom(16)).decode()
         lines = ["GET %s HTTP/1.1" % path, "Host: localhost", "Connection: keep-alive, Upgrade", "Upgrade: websocket", "Origin: https://localhost"]
         lines += ["Authorization: Bearer " + server.token] if auth else []
