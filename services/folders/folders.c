@@ -65,6 +65,11 @@ int folders_read(struct write *w, struct scope s, struct str uid, yyjson_mut_val
     if (rc) {
         return rc;
     }
+    if (!*ret && write_op(w)->dry_run) {
+        write_warn(w, "folder %.*s is not there: this dry run takes it for made before",
+                   STR_FMT(uid));
+        return 0;
+    }
     if (!*ret) {
         return missing(err, t, uid);
     }

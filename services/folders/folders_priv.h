@@ -23,7 +23,7 @@ const struct type *folders_type(const struct registry_snapshot *types);
 /* A refusal as Grafana's: code (ERR_BAD_REQUEST, ...), its message, and its id in details.uid. */
 int folders_refuse(struct err *err, int code, const char *id, const char *message);
 
-/* A folder as part of a write, as folders_check. */
+/* A folder as part of a write, as folders_check; NULL where a dry run takes it for made before. */
 int folders_read(struct write *w, struct scope s, struct str uid, yyjson_mut_val **ret,
                  struct err *err);
 

@@ -19,8 +19,8 @@ static int too_deep(struct err *err)
                           "Maximum nested folder depth reached");
 }
 
-/* How many folders are above one that is in `parent`; all of them are there and none of them is
- * `self`. */
+/* How many folders are above one that is in `parent`; all of them are there (what is above one that
+ * a dry run takes for made is not known) and none of them is `self`. */
 static int climb(const struct place *p, struct str parent, size_t *ret_above, struct err *err)
 {
     size_t n = 0;

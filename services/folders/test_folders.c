@@ -241,6 +241,28 @@ static void test_content_needs_a_folder(void **state)
                    404, "not found");
 }
 
+/* What is not there yet may be what the same files make before. */
+static void test_dry_runs_of_a_tree(void **state)
+{
+    struct world *w = *state;
+    const char *in_x = "{" KIND "'metadata':{'name':'y','annotations':{'grafana.app/folder':'x'}},"
+                       "'spec':{'title':'y'}}",
+               *item_in_x = "{" ITEM_KIND
+                            "'metadata':{'name':'i','annotations':{'grafana.app/folder':'x'}}}";
+    must(w, FOLDER(w, VERB_CREATE, .body = in_x, .dry_run = true));
+    must(w, ITEM(w, VERB_CREATE, .body = item_in_x, .dry_run = true));
+    assert_false(there(w, "y"));
+    assert_refused(w, FOLDER(w, VERB_CREATE, .body = in_x), 404, "\"x\" not found");
+    assert_refused(w, ITEM(w, VERB_CREATE, .body = item_in_x), 404, "\"x\" not found");
+    make_chain(w);
+    struct outcome o = FOLDER(w, VERB_PATCH, .name = "a", .patch = PATCH_MERGE, .dry_run = true,
+                              .body = moving(w, "e"));
+    assert_refused(w, o, 400, "Circular reference detected");
+    o = FOLDER(w, VERB_PATCH, .name = "a", .patch = PATCH_MERGE, .dry_run = true,
+               .body = moving(w, "x"));
+    assert_refused(w, o, 400, "Maximum nested folder depth reached");
+}
+
 /* ---- removal ---- */
 
 static void test_removal_of_the_empty(void **state)
@@ -610,6 +632,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_places, setup, live_teardown),
         cmocka_unit_test_setup_teardown(test_every_way_to_write, setup, live_teardown),
         cmocka_unit_test_setup_teardown(test_content_needs_a_folder, setup, live_teardown),
+        cmocka_unit_test_setup_teardown(test_dry_runs_of_a_tree, setup, live_teardown),
         cmocka_unit_test_setup_teardown(test_removal_of_the_empty, setup, live_teardown),
         cmocka_unit_test_setup_teardown(test_removal_by_force, setup, live_teardown),
         cmocka_unit_test_setup_teardown(test_what_is_held, setup, live_teardown),

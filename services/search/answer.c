@@ -36,7 +36,7 @@ struct sort_name {
 
 static const struct sort_name sorts[] = {
     {"title", TEXT_BY_TITLE},     {"name", TEXT_BY_NAME},       {"created", TEXT_BY_CREATED},
-    {"updated", TEXT_BY_UPDATED}, {"score", TEXT_BY_RELEVANCE},
+    {"updated", TEXT_BY_UPDATED}, {"score", TEXT_BY_RELEVANCE}, {"name_sort", TEXT_BY_NAME},
 };
 
 /* ---- parameters ---- */
@@ -323,7 +323,8 @@ int search_answer(void *self, struct op *op, yyjson_mut_doc *d, yyjson_mut_val *
     }
     json_set_int(d, answer, "totalHits", f.total);
     json_setz(d, answer, "hits", hits_of(d, op, &q, &f));
-    json_setz(d, answer, "queryCost", yyjson_mut_real(d, (double)(clock_mono_ns() - begun) / 1e6));
+    /* A whole number, of microseconds: gcx reads no other. */
+    json_set_int(d, answer, "queryCost", (int64_t)((clock_mono_ns() - begun) / 1000));
     if (f.max_score > 0) {
         json_setz(d, answer, "maxScore", yyjson_mut_real(d, f.max_score));
     }

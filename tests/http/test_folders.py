@@ -105,6 +105,24 @@ class Tree(FolderCase):
         self.assertNotIn(ANNOTATION, self.view("top")["metadata"]["annotations"])
         self.assertEqual(self.server.request("PATCH", self.path + "/applied?fieldManager=m", folder("applied", "a"), APPLY)[0], 201)
 
+    def test_a_tree_is_tried_before_it_is_there(self):
+        post = lambda query: self.server.post(self.path + query, folder("inner", "outer"))
+        self.refused(post(""), 404, 'folders.folder.grafana.app "outer" not found')
+        status, headers, body = post("?dryRun=All")
+        self.assertEqual((status, body["metadata"]["annotations"][ANNOTATION]), (201, "outer"))
+        self.assertIn("folder outer is not there", headers["Warning"])
+        board = {"apiVersion": "dashboard.grafana.app/v1", "kind": "Dashboard", "spec": {"title": "B"},
+                 "metadata": {"name": "board", "annotations": {ANNOTATION: "outer"}}}
+        boards = "/apis/dashboard.grafana.app/v1/namespaces/%s/dashboards" % self.ns
+        status, headers, _ = self.server.post(boards + "?dryRun=All", board)
+        self.assertEqual(status, 201)
+        self.assertIn("folder outer is not there", headers["Warning"])
+        self.refused(self.server.post(boards, board), 404, 'folders.folder.grafana.app "outer" not found')
+        self.add("outer")
+        status, headers, _ = self.server.post(boards + "?dryRun=All", board)
+        self.assertEqual((status, headers["Warning"]), (201, None))
+        self.assertEqual(self.names(), ["outer"])
+
     def test_names(self):
         post = lambda name: self.server.post(self.path, folder(name))
         for name in ("general", "sharedwithme"):

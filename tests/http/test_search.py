@@ -215,6 +215,8 @@ class Dashboards(Case):
         self.assertEqual(self.search("limit=0")["totalHits"], 6)
         self.assertEqual(self.names("limit=0"), [])
         self.assertEqual(self.names("type=dashboards&sort=name"), ["d1", "d2", "d3", "d4"])
+        self.assertEqual(self.names("type=dashboards&sort=-name_sort"), ["d4", "d3", "d2", "d1"])  # as gcx has it
+        self.assertIs(type(body["queryCost"]), int)  # gcx reads no fractions
         hit = self.search("name=d1&field=created&field=updated")["hits"][0]
         self.assertLess(abs(hit["field"]["created"] / 1000 - time.time()), 600)
         fields = self.server.get(SEARCH % ("v1beta1", self.ns) + "/sortable")[2]
