@@ -53,7 +53,7 @@ struct engine {
     _Atomic uint64_t waits_until;              /* engine_reads_wait: till then; ns */
     _Atomic size_t flying;                     /* operations begun and not ended */
     struct metric *writes, *refused, *retries; /* NULL without metrics */
-    struct metric *pool_depth;
+    struct metric *pool_depth, *index_lists;
     struct object_counts *objects;
     struct text_finder text; /* of nothing where nobody keeps an index */
 };
@@ -166,7 +166,10 @@ void write_compare(struct write *w, enum store_cmp_kind kind, struct str key, in
 /* Reads the op's object: current, rev, stamp, its compare. ERR_NOT_FOUND as the reference words it.
  */
 int write_load(struct write *w, struct err *err);
-/* The current object as a tree in version v, each call a new one in document *ret_doc. */
+/* Whether showing the current object in version v converts it. */
+bool write_converts(const struct write *w, const struct type_version *v);
+/* The current object as a tree in version v, each call a new one in document *ret_doc; without what
+ * the conversion of a type stored as written adds for readers. */
 int write_current(struct write *w, const struct type_version *v, yyjson_mut_doc **ret_doc,
                   struct err *err);
 /* Serialises obj as the type stores it. ERR_TOO_LARGE. *ret is a reference that the attempt holds.
@@ -181,6 +184,9 @@ void write_put_object(struct write *w);
 void write_delete_object(struct write *w);
 /* Answers: the object as written; the Success Status. */
 void write_answer_object(struct write *w, int64_t rev);
+/* The same of an object that stays as it is, shown in another version than it lies in: converted
+ * here and now. */
+void write_answer_kept(struct write *w, int64_t rev);
 void write_answer_deleted(struct write *w, int64_t rev);
 /* The object as it was, at the revision that took it away. */
 void write_answer_gone(struct write *w, int64_t rev);

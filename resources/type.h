@@ -151,7 +151,8 @@ struct type_strategy {
     void (*name)(void *self, struct str name, bool is_prefix, const struct path *at, struct causes *c);
     /* Narrows a list, watch or deletecollection to what its user may see, by adding to op->list (selector_among). Once, before it begins. */
     void (*narrow)(void *self, struct op *op);
-    /* What decoding does beyond the schema: fields that are for writing only turned into those that are stored. Before anything else is made of obj. */
+    /* What decoding does beyond the schema: fields that are for writing only turned into those that are stored. Before anything else is made of obj.
+     * Of a type stored as written also what a write starts from, where that lies in another version: whatever convert adds for readers goes. */
     void (*decoded)(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj);
     /* JSON of what is in any object before it is set: fields of a Go struct that the reference always writes. Nobody comes to own them by a create. NULL: nothing. */
     const char *blank;

@@ -83,11 +83,22 @@ int write_load(struct write *w, struct err *err)
     return 0;
 }
 
+bool write_converts(const struct write *w, const struct type_version *v)
+{
+    const struct type *t = w->op->type;
+    return t->as_written ? w->stamp != v->stamp : v != type_storage(t);
+}
+
 int write_current(struct write *w, const struct type_version *v, yyjson_mut_doc **ret_doc,
                   struct err *err)
 {
+    const struct type *t = w->op->type;
     const struct stored s = {blob_str(w->current), w->rev, w->stamp};
-    return represent_decode(w->op->type, v, &s, &w->arena, ret_doc, err);
+    int rc = represent_decode(t, v, &s, &w->arena, ret_doc, err);
+    if (!rc && t->as_written && t->strategy->decoded && write_converts(w, v)) {
+        t->strategy->decoded(t->self, *ret_doc, yyjson_mut_doc_get_root(*ret_doc));
+    }
+    return rc;
 }
 
 int write_encode(struct write *w, const struct type *t, yyjson_mut_doc *d, yyjson_mut_val *obj,
@@ -164,6 +175,17 @@ void write_answer_object(struct write *w, int64_t rev)
     a->blob = blob_ref(w->value);
     a->rev = rev;
     a->stamp = w->value == w->current ? w->stamp : w->put_stamp;
+}
+
+void write_answer_kept(struct write *w, int64_t rev)
+{
+    struct op *op = w->op;
+    const struct stored s = {blob_str(w->current), rev, w->stamp};
+    write_answer_object(w, rev);
+    if (represent_decode(op->type, op->version, &s, &op->arena, &op->answer.doc, NULL) == 0) {
+        op->answer.stored = false;
+        op->answer.value = yyjson_mut_doc_get_root(op->answer.doc);
+    }
 }
 
 void write_answer_deleted(struct write *w, int64_t rev)

@@ -16,7 +16,7 @@ static int put_body(struct write *w, struct str *ret_rv, struct err *err)
  * that costs no conversion. */
 static int patch_base(struct write *w, yyjson_mut_val **ret, struct err *err)
 {
-    if (w->op->version != type_storage(w->op->type)) {
+    if (write_converts(w, w->op->version)) {
         w->doc = json_doc(&w->arena);
         *ret = json_copy(w->doc, w->old);
         return 0;
@@ -243,6 +243,10 @@ static int conclude(struct write *w, struct err *err)
             w); /* the last finalizer went: the answer shows the object at its old revision */
     } else if (unchanged(w)) {
         w->value = w->current;
+        if (w->op->type->as_written && w->answer == write_answer_object &&
+            write_converts(w, w->op->version)) {
+            w->answer = write_answer_kept;
+        }
         return 0;
     } else {
         write_put_object(w);

@@ -36,6 +36,7 @@ static const struct type_strategy strategy = {
     .prepare = prepare,
     .convert = dashboard_convert,
     .name = check_name,
+    .decoded = form_decoded,
     .create_on_update = true,
 };
 

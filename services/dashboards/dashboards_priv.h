@@ -17,9 +17,11 @@ bool version_is_classic(struct str api_version);
 int dashboard_convert(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj, struct str to_api_version,
                       struct err *err);
 
-/* Makes of what was sent what is stored: uid, version and id leave the model, status.conversion
- * goes. ERR_BAD_REQUEST: what was sent is what stands for a dashboard that could not be converted.
- */
+/* The strategy's decoded: what status.conversion says of a conversion that went well is for readers
+ * alone. */
+void form_decoded(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj);
+/* Makes of what was sent what is stored: uid, version and id leave the model. ERR_BAD_REQUEST: what
+ * was sent is what stands for a dashboard that could not be converted. */
 int form_settle(yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err);
 /* Grafana's rules with its messages: ERR_BAD_REQUEST, ERR_TOO_LARGE. What is of the wrong type is
  * the schema's to say. */

@@ -39,31 +39,40 @@ static void settle_second(yyjson_mut_doc *d, yyjson_mut_val *spec)
     }
 }
 
-static int settle_status(yyjson_mut_val *obj, struct err *err)
+void form_decoded(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj)
 {
     yyjson_mut_val *status = json_get(obj, "status");
-    const yyjson_mut_val *conversion = json_get(status, "conversion");
-    if (json_get_bool(conversion, "failed")) {
-        struct str stored = json_get_str(conversion, "storedVersion");
-        err_set(err, ERR_BAD_REQUEST,
-                "this only stands for the dashboard, which could not be converted: change it in "
-                "version %.*s, or send it without its status",
-                STR_FMT(stored.len ? stored : STR("it was written in")));
-        err_cause(err, "FieldValueInvalid", STR("status.conversion"),
-                  json_get_str(conversion, "error"));
-        return ERR_BAD_REQUEST;
+    (void)self;
+    (void)d;
+    if (json_get_bool(json_get(status, "conversion"), "failed")) {
+        return; /* form_settle refuses it */
     }
     json_remove(status, "conversion");
     if (status && !json_size(status)) {
         json_remove(obj, "status");
     }
-    return 0;
+}
+
+static int check_status(const yyjson_mut_val *obj, struct err *err)
+{
+    const yyjson_mut_val *conversion = json_path(obj, "status", "conversion", NULL);
+    if (!json_get_bool(conversion, "failed")) {
+        return 0;
+    }
+    struct str stored = json_get_str(conversion, "storedVersion");
+    err_set(err, ERR_BAD_REQUEST,
+            "this only stands for the dashboard, which could not be converted: change it in "
+            "version %.*s, or send it without its status",
+            STR_FMT(stored.len ? stored : STR("it was written in")));
+    err_cause(err, "FieldValueInvalid", STR("status.conversion"),
+              json_get_str(conversion, "error"));
+    return ERR_BAD_REQUEST;
 }
 
 int form_settle(yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err)
 {
     yyjson_mut_val *spec = json_get(obj, "spec");
-    int rc = settle_status(obj, err);
+    int rc = check_status(obj, err);
     if (rc || !json_is_obj(spec)) {
         return rc;
     }

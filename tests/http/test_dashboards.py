@@ -109,6 +109,41 @@ class Dashboards(unittest.TestCase):
         self.assertNotIn("status", self.must("GET", self.path("d")))
         self.assertEqual(self.must("GET", self.path("d", "v2"))["spec"]["title"], "V")
 
+    def test_nothing_changes_in_another(self):
+        """A write that changes nothing leaves a dashboard in the version it lies in, whichever the write was in."""
+        model = models()["nodes"]
+        self.make("first", model)
+        wanted = {v: self.must("GET", self.path("first", v))["spec"] for v in CLASSIC + SECOND}
+        for stored in CLASSIC + SECOND:
+            name = "in-" + stored
+            made = self.make(name, wanted[stored], stored)
+            for v in CLASSIC + SECOND:
+                where, read = self.path(name, v), self.must("GET", self.path(name, v))
+                bare = {k: read[k] for k in read if k != "status"}
+                for method, body, headers in (("PUT", read, None), ("PUT", bare, None), ("PATCH", {}, PATCH),
+                                              ("PATCH", {"spec": {"title": read["spec"]["title"]}}, PATCH),
+                                              ("PATCH", [], {"Content-Type": "application/json-patch+json"})):
+                    self.assertEqual(self.must(method, where, body, headers), read, "%s as %s" % (stored, v))
+            self.assertEqual(self.must("GET", self.path(name, stored)), made)
+
+    def test_applied_again_in_another(self):
+        """An apply whose result is what is there already changes nothing, though another wrote in another version since."""
+        model = models()["nodes"]
+        self.make("d", model)
+        spec = self.must("GET", self.path("d", "v2"))["spec"]
+
+        def apply(version, manager, spec, **meta):
+            return self.must("PATCH", self.path("d", version) + "?force=true&fieldManager=" + manager, self.dashboard("d", spec, version, **meta), APPLY)
+        first = apply("v2", "second", spec)
+        self.assertEqual(apply("v2", "second", spec), first)
+        self.assertEqual(first["metadata"]["generation"], 1)
+        other = apply("v1", "classic", {"title": model["title"]}, labels={"a": "b"})  # stored in v1 from now on
+        self.assertEqual(self.must("GET", self.path("d", "v2"))["status"]["conversion"]["storedVersion"], "v1")
+        again = apply("v2", "second", spec)
+        self.assertEqual(again["metadata"], other["metadata"])
+        self.assertEqual((again["spec"], again["status"]["conversion"]["storedVersion"]), (spec, "v1"))
+        self.assertEqual(self.must("GET", self.path("d")), other)
+
     def test_patched_and_applied(self):
         for name, model in models().items():
             self.make(name[:40], model)
