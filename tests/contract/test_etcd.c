@@ -31,7 +31,7 @@ static int post(struct httpc *h, const struct etcd_server *e, const char *path, 
 static void await_etcd(struct httpc *h, const struct etcd_server *e)
 {
     int status = 0;
-    for (int i = 0; i < 400 && status != 200; i++) {
+    for (int i = 0; i < 2400 && status != 200; i++) {
         usleep(25000);
         status = post(h, e, "/v3/maintenance/status", STR("{}"));
     }
@@ -240,7 +240,7 @@ static void away(void **state)
     etcd_stop(&f->etcd);
     int64_t begun = clock_mono_ms();
     assert_int_equal(submit(f->s, NULL, 0, &op, 1, &o), ERR_UNAVAILABLE);
-    assert_true(clock_mono_ms() - begun < 2000);
+    assert_true(clock_mono_ms() - begun < LIMIT_ETCD_TXN_MS);
     assert_int_equal(store_writable(f->s, &err), ERR_UNAVAILABLE);
     assert_non_null(strstr(err_message(&err), "onnect"));
     err_finish(&err);
@@ -278,7 +278,7 @@ static void stands_still(void **state)
     assert_get(f->s, "/a", 0, "1");
     assert_int_equal(sync_code(f->s), ERR_TIMEOUT);
     while ((atomic_load(&a1.code) == 1 || atomic_load(&a2.code) == 1) &&
-           clock_mono_ms() - begun < LIMIT_ETCD_TXN_MS + 5000) {
+           clock_mono_ms() - begun < LIMIT_ETCD_TXN_MS + 50000) {
         usleep(10000);
     }
     assert_int_equal(atomic_load(&a1.code), ERR_TIMEOUT);
@@ -313,7 +313,7 @@ static void a_short_stop_is_waited_for(void **state)
     usleep(1500000);
     assert_int_equal(atomic_load(&a.code), 1);
     kill(f->etcd.pid, SIGCONT);
-    for (int i = 0; i < 3000 && atomic_load(&a.code) == 1; i++) {
+    for (int i = 0; i < 60000 && atomic_load(&a.code) == 1; i++) {
         usleep(1000);
     }
     assert_int_equal(atomic_load(&a.code), 0);
@@ -357,7 +357,7 @@ static void compacted_behind_its_back(void **state)
     f->etcd.port = port;
     etcd_start(&f->etcd);
     await_etcd(h, &f->etcd);
-    for (int i = 0; i < 5000 && store_revision(f->s) < before + 52; i++) {
+    for (int i = 0; i < 60000 && store_revision(f->s) < before + 52; i++) {
         usleep(1000);
     }
     assert_int_equal(sync_code(f->s), 0);

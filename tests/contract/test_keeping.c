@@ -189,7 +189,7 @@ static int64_t fake_now(void *arg)
 
 static void wait_floor(struct store *s, int64_t want)
 {
-    for (int i = 0; i < 500 && store_floor(s) != want; i++) {
+    for (int i = 0; i < 30000 && store_floor(s) != want; i++) {
         usleep(2000);
     }
     assert_int_equal(store_floor(s), want);
@@ -254,7 +254,7 @@ static void syncs_and_stats(void **state)
     int64_t rev = del(s, "/a");
     _Atomic int64_t seen = 0;
     store_sync(s, barrier_done, &seen);
-    for (int i = 0; i < 1000 && f->engine->distributed && !atomic_load(&seen); i++) {
+    for (int i = 0; i < 60000 && f->engine->distributed && !atomic_load(&seen); i++) {
         usleep(1000);
     }
     assert_int_equal(atomic_load(&seen), rev);

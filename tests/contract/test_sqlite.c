@@ -233,14 +233,14 @@ static void space_is_given_back(void **state)
     uint64_t full = disk(f->s);
     assert_true(full > 2 * 10000 * 3000);
     assert_int_equal(store_compact(f->s, store_revision(f->s), NULL), 0);
-    for (int i = 0; i < 1000 && disk(f->s) > full * 3 / 4; i++) {
+    for (int i = 0; i < 6000 && disk(f->s) > full * 3 / 4; i++) {
         usleep(10000);
     }
     assert_true(disk(f->s) <= full * 3 / 4);
     assert_get(f->s, "/keep", 0, "me");
     write_many(f->s, 10000, STORE_OP_DELETE);
     assert_int_equal(store_compact(f->s, store_revision(f->s), NULL), 0);
-    for (int i = 0; i < 1000 && disk(f->s) > full / 4; i++) {
+    for (int i = 0; i < 6000 && disk(f->s) > full / 4; i++) {
         usleep(10000);
     }
     assert_true(disk(f->s) <= full / 4);
@@ -254,7 +254,7 @@ static void space_is_given_back(void **state)
     char text[256] = "";
     sqlite3 *db;
     assert_int_equal(sqlite3_open_v2(file, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    for (int i = 0; i < 1000 && strcmp(text, "2 2") != 0; i++) {
+    for (int i = 0; i < 12000 && strcmp(text, "2 2") != 0; i++) {
         usleep(5000);
         const char *rows = "SELECT (SELECT count(*) FROM current) || ' ' ||"
                            " (SELECT count(*) FROM log)";
@@ -293,7 +293,7 @@ static void dropped_terms_are_swept(void **state)
     char text[256] = "";
     sqlite3 *db;
     assert_int_equal(sqlite3_open_v2(file, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    for (int i = 0; i < 500 && strcmp(text, "300 1") != 0; i++) {
+    for (int i = 0; i < 12000 && strcmp(text, "300 1") != 0; i++) {
         usleep(5000);
         const char *sql = "SELECT (SELECT count(*) FROM term) || ' ' || (SELECT count(*) FROM idx)";
         sqlite3_exec(db, sql, first_text, text, NULL);

@@ -357,6 +357,27 @@ static void *close_store(void *arg)
     return NULL;
 }
 
+static void note_closed(void *arg, const struct store_outcome *o)
+{
+    if (o->code == ERR_CLOSED) {
+        atomic_store((atomic_bool *)arg, true);
+    }
+}
+
+/* Returns once the store refuses transactions. Those it takes before do nothing. */
+static void await_closing(struct store *s)
+{
+    static struct store_cmp never;
+    static struct store_txn txn = {.cmps = &never, .n_cmps = 1};
+    static atomic_bool closing;
+    never = cmp_rev("/nowhere", 12345);
+    atomic_store(&closing, false);
+    while (!atomic_load(&closing)) {
+        store_submit(s, &txn, note_closed, &closing);
+        usleep(2000);
+    }
+}
+
 /* What was queued is committed; what is submitted from then on is refused, on the submitter's
  * thread. */
 static void closing_with_work_queued(void **state)
@@ -382,7 +403,7 @@ static void closing_with_work_queued(void **state)
     ask_submit(f->s, &asks[2], false);
     pthread_t closer;
     pthread_create(&closer, NULL, close_store, f->s);
-    usleep(100000);
+    await_closing(f->s);
     gate_open(&gate);
     pthread_join(closer, NULL);
     f->s = NULL;

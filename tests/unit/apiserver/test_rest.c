@@ -543,7 +543,7 @@ static void watchers_leave(void **state)
         }
         close(fds[i]);
     }
-    for (int i = 0; i < 1000 && watchers(); i++) {
+    for (int i = 0; i < 30000 && watchers(); i++) {
         wire_sleep_ms(2);
     }
     assert_int_equal(watchers(), 0);
@@ -571,7 +571,8 @@ static void slow_watcher(void **state)
 
 struct writer {
     pthread_t thread;
-    int index, acknowledged;
+    int index;
+    _Atomic int acknowledged;
     bool torn; /* an answer that began and did not end */
 };
 
@@ -623,8 +624,12 @@ static void stops_while_busy(void **state)
         writers[i].index = i;
         assert_int_equal(pthread_create(&writers[i].thread, NULL, write_on, &writers[i]), 0);
     }
-    wire_sleep_ms(200);
-    server_stop(server, 5000);
+    for (int i = 0; i < WRITERS; i++) {
+        while (!writers[i].acknowledged) {
+            wire_sleep_ms(5);
+        }
+    }
+    server_stop(server, 60000);
     int acknowledged = 0;
     for (int i = 0; i < WRITERS; i++) {
         pthread_join(writers[i].thread, NULL);

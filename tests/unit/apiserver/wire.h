@@ -18,14 +18,14 @@
 
 #include "base/buf.h"
 
-/* Connects to "127.0.0.1:PORT"; reads give up after 5 s. */
+/* Connects to "127.0.0.1:PORT"; reads give up after 60 s. */
 static inline int wire_dial(const char *address)
 {
     struct sockaddr_in in = {.sin_family = AF_INET};
     in.sin_port = htons((uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10));
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval tv = {.tv_sec = 5};
+    struct timeval tv = {.tv_sec = 60};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
     assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
     return fd;

@@ -205,7 +205,7 @@ static int teardown(void **state)
     shutdown(s->fd, SHUT_RDWR);
     pthread_join(s->thread, NULL);
     close(s->fd);
-    for (int i = 0; i < 2000 && atomic_load(&s->peers); i++) {
+    for (int i = 0; i < 60000 && atomic_load(&s->peers); i++) {
         usleep(1000);
     }
     assert_int_equal(atomic_load(&s->peers), 0);
@@ -403,7 +403,7 @@ static void failures_say_what_may_have_happened(void **state)
     AUTO_FREE struct outcome *silent = ask(h, s, "/silent", post);
     assert_int_equal(silent->code, ERR_TIMEOUT);
     assert_true(silent->sent);
-    assert_true(clock_mono_ms() - begun < 3000);
+    assert_true(clock_mono_ms() - begun < 30000);
     struct server nobody = {.port = 1};
     AUTO_FREE struct outcome *refused = ask(h, &nobody, "/", post);
     assert_int_equal(refused->code, ERR_UNAVAILABLE);
@@ -590,9 +590,9 @@ static void timers(void **state)
 {
     (void)state;
     struct ticks t = {.h = client(0)};
-    httpc_later(t.h, 300, late, &t);
+    httpc_later(t.h, 1500, late, &t);
     httpc_later(t.h, 10, tick, &t);
-    for (int i = 0; i < 3000 && atomic_load(&t.n) < 4; i++) {
+    for (int i = 0; i < 60000 && atomic_load(&t.n) < 4; i++) {
         usleep(1000);
     }
     assert_string_equal(t.order, "aaaz");

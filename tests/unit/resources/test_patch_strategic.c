@@ -3,10 +3,10 @@
  * misuse. */
 #include "resources/patch.h"
 
-#include "base/clock.h"
 #include "fixture.h"
 #include "resources/status.h"
 #include "schemas/schema.h"
+#include "tests/unit/cpu.h"
 
 static struct arena arena;
 static struct schema *schema;
@@ -242,9 +242,9 @@ static void test_large(void **state)
     yyjson_mut_doc *d = tree(&arena, buf_text(&arena, &object));
     yyjson_mut_doc *p = tree(&arena, buf_text(&arena, &patch));
     yyjson_mut_val *result = NULL;
-    int64_t start = clock_mono_ms();
+    int64_t start = cpu_ms();
     assert_int_equal(patch_strategic(d, d->root, p->root, schema, &result, NULL), 0);
-    assert_true(clock_mono_ms() - start < 5000);
+    assert_true(cpu_ms() - start < 5000);
     assert_int_equal(yyjson_mut_arr_size(json_get(result, "secrets")), MANY + MANY / 2 + 1);
 }
 

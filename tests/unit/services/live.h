@@ -86,7 +86,7 @@ static inline void live_sleep(int ms)
             live_sleep(5);                                                                         \
         }                                                                                          \
     } while (0)
-#define EVENTUALLY(condition_) EVENTUALLY_WITHIN(30000, condition_)
+#define EVENTUALLY(condition_) EVENTUALLY_WITHIN(60000, condition_)
 /* Holds now and still after a while. */
 #define STAYS(condition_)                                                                          \
     do {                                                                                           \

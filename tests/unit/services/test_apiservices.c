@@ -95,7 +95,7 @@ static void test_rules(void **state)
 
 static bool eventually(struct live *l, const char *name, int http)
 {
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 6000; i++) {
         if (ASK(&l->w, VERB_GET, SERVICES, .name = name).http == http) {
             return true;
         }

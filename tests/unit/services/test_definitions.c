@@ -280,7 +280,7 @@ static void test_delete(void **state)
 static void wait_gone(struct world *w, const char *name)
 {
     for (int i = 0; CRD(w, VERB_GET, .name = name).http != 404; i++) {
-        assert_true(i < 1000);
+        assert_true(i < 6000);
         usleep(10000);
     }
 }

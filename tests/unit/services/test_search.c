@@ -239,7 +239,7 @@ static void follows_definitions(void **state)
     assert_string_equal(found(w, "beta"), "");
     assert_string_equal(found(w, "delta"), "a");
     declare(w, "null");
-    for (int i = 0; i < 500 && counted(w, "coracle_search_documents") > 0; i++) {
+    for (int i = 0; i < 6000 && counted(w, "coracle_search_documents") > 0; i++) {
         live_sleep(10);
     }
     assert_true(counted(w, "coracle_search_documents") == 0);

@@ -85,7 +85,7 @@ static void stops_and_runs_again(void **state)
         live_sleep(20);
         int64_t begun = clock_mono_ms();
         live_halt(l);
-        assert_true(clock_mono_ms() - begun < 5000);
+        assert_true(clock_mono_ms() - begun < 30000);
     }
 }
 

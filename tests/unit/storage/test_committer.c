@@ -95,7 +95,7 @@ static void batches_and_calls(void **state)
 
 static void keeps_until(struct engine *e, int want)
 {
-    for (int i = 0; i < 4000 && atomic_load(&e->keeps) < want; i++) {
+    for (int i = 0; i < 120000 && atomic_load(&e->keeps) < want; i++) {
         usleep(500);
     }
     assert_true(atomic_load(&e->keeps) >= want);
