@@ -354,6 +354,12 @@ def until(what, seconds=60, step=0.01):
         time.sleep(step)
 
 
+def found(server, path, **kw):
+    """What a search answers once its index has all that was written before; until then (it waits for a moment itself) the answer says that it has not."""
+    whole = lambda answer: "search index is being built" not in str(answer[1])
+    return until(lambda: next(filter(whole, [server.request("GET", path, **kw)]), None))
+
+
 def kubeconfig(path):
     """What the kubeconfig names: {"server", "certificate-authority-data", ...}, decoded."""
     found = {}

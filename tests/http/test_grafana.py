@@ -4,7 +4,7 @@ counted, moved, deleted. All 33 published ones where they are at hand, else the 
 import glob, json, os, shutil, tempfile, unittest
 
 from lib.server import ROOT
-from support import PRESET, Kept, until
+from support import PRESET, Kept, found, until
 
 FOLDERS = "/apis/folder.grafana.app/v1/namespaces/default/folders"
 DASHBOARDS = "/apis/dashboard.grafana.app/v1/namespaces/default/dashboards"
@@ -35,7 +35,7 @@ class Api(unittest.TestCase):
         return body if isinstance(body, dict) else json.loads(body)
 
     def get(self, path, *codes):
-        return self.ok(self.server.request("GET", path), *codes)
+        return self.ok(found(self.server, path), *codes)
 
     def items(self, path):
         return self.get(path)["items"]

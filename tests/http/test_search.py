@@ -3,14 +3,13 @@
 import glob, json, os, signal, threading, time, unittest, urllib.parse, uuid
 
 import support
-from support import Case, ROOT, Server
+from support import Case, ROOT, Server, found
 
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 PARTIAL = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
 SEARCH = "/apis/dashboard.grafana.app/%s/namespaces/%s/search"
 DASHBOARDS = "/apis/dashboard.grafana.app/v1beta1/namespaces/%s/dashboards"
 FOLDERS = "/apis/folder.grafana.app/v1beta1/namespaces/%s/folders"
-LACKING = "search index is being built"
 
 
 def definition(plural, fields, group="text.example.com"):
@@ -44,15 +43,12 @@ class Words(Case):
         self.assertEqual(status, 201, made)
 
     def ask(self, q, more="", headers=None, path=None):
-        return self.server.request("GET", (path or self.path) + "?q=" + urllib.parse.quote(q) + more, headers=headers)
+        return found(self.server, (path or self.path) + "?q=" + urllib.parse.quote(q) + more, headers=headers)
 
     def names(self, q, more="", path=None):
-        end = time.monotonic() + 60
-        while True:
-            status, headers, body = self.ask(q, more, path=path)
-            self.assertEqual(status, 200, body)
-            if LACKING not in str(headers) or time.monotonic() > end:
-                return [o["metadata"]["name"] for o in body["items"]]
+        status, _, body = self.ask(q, more, path=path)
+        self.assertEqual(status, 200, body)
+        return [o["metadata"]["name"] for o in body["items"]]
 
     def test_reads_its_writes(self):
         for i in range(40):
@@ -168,7 +164,7 @@ class Dashboards(Case):
                                                                  "spec": {"title": title, "tags": tags, "description": description, "panels": []}}))
 
     def search(self, query="", version="v1beta1", token=None, ns=None):
-        status, headers, body = self.server.request("GET", SEARCH % (version, ns or self.ns) + "?" + query, token=token)
+        status, _, body = found(self.server, SEARCH % (version, ns or self.ns) + "?" + query, token=token)
         self.assertEqual(status, 200, body)
         return body
 
@@ -258,7 +254,7 @@ class Dashboards(Case):
         for name, title in titles.items():
             self.assertIn(name, self.names("limit=100&query=" + urllib.parse.quote(title)), title)
         self.assertEqual(self.search("facet=tags&type=dashboards")["totalHits"], len(titles) + 4)
-        listed = self.server.get(DASHBOARDS % self.ns + "?q=" + urllib.parse.quote(title))[2]
+        listed = found(self.server, DASHBOARDS % self.ns + "?q=" + urllib.parse.quote(title))[2]
         self.assertIn(name, [o["metadata"]["name"] for o in listed["items"]])
 
 
@@ -296,17 +292,12 @@ class Killed(unittest.TestCase):
                 for w in workers:
                     w.join()
                 server.start()
-                end = time.monotonic() + 60
-                while True:
-                    status, headers, body = server.get(path + "?q=again")
-                    self.assertEqual(status, 200, body)
-                    if LACKING not in str(headers) or time.monotonic() > end:
-                        break
-                    time.sleep(0.05)
-                found = {o["metadata"]["name"] for o in body["items"]}
+                status, _, body = found(server, path + "?q=again")
+                self.assertEqual(status, 200, body)
+                seen = {o["metadata"]["name"] for o in body["items"]}
                 there = {o["metadata"]["name"] for o in server.get(path)[2]["items"]}
-                self.assertEqual(found, there)
-                self.assertLessEqual(acknowledged, found)
+                self.assertEqual(seen, there)
+                self.assertLessEqual(acknowledged, seen)
             self.assertEqual(server.stop(), 0, server.stderr())
         finally:
             server.stop(signal.SIGKILL)
