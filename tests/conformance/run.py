@@ -37,7 +37,7 @@ def main():
         print("etcd is not installed: the recorded exchanges on it are skipped\n0 passed, 0 failed, 1 skipped")
         return 0
     with store_flags(opt.store) as flags, Server(preset=opt.preset, flags=flags) as s:
-        args = [sys.executable, os.path.join(HERE, "replay.py"), "--url", s.url, "--token", s.token, "--insecure", "--jobs", "8",
+        args = [sys.executable, os.path.join(HERE, "replay.py"), "--url", s.url, "--token", s.token, "--insecure", "--jobs", "8", "--patience", "8",
                 "--features", FEATURES, "--report", "json=" + report.name]
         for a in opt.area:
             args += ["--area", a]
