@@ -6,7 +6,7 @@ import argparse, concurrent.futures, io, os, sys, time, traceback, unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
-from clients import helm, kubectl, kubectl_diff, programs, tools
+from clients import gcx_real, helm, kubectl, kubectl_diff, programs, tools
 from clients.programs import Count
 from lib import etcd
 from lib.server import Server, store_flags
@@ -37,6 +37,14 @@ def kubectl_tour(minor, fetch, diffs):
     return tour
 
 
+def gcx_tour(opt):
+    path, why = gcx_real.find()
+    if path is None:
+        return programs.missing(why)
+    case = type("GcxTour", (gcx_real.Gcx,), {"binary": path})
+    return run_case(opt, case, unittest.defaultTestLoader.loadTestsFromTestCase(case))
+
+
 def helm_tour(opt):
     path, why = tools.helm()
     if path is None:
@@ -52,6 +60,7 @@ TOURS = {
     "kubectl-1.%d" % NEWER: kubectl_tour(NEWER, lambda: tools.kubectl_npm(NEWER), False),
     "client-go": programs.go_program("clientgo"),
     "gcx": programs.go_program("gcx", "gcx"),
+    "gcx-real": gcx_tour,
     "kopf": programs.python_program("test_kopf"),
     "python": programs.python_program("test_kubernetes"),
     "javascript": programs.js_program("client.test.mjs"),
@@ -60,7 +69,7 @@ TOURS = {
     "controller-runtime": programs.go_program("operator"),
     "helm": helm_tour,
 }
-ASKED = ["controller-runtime", "helm"]
+ASKED = ["controller-runtime", "helm"] + ([] if gcx_real.find()[0] else ["gcx-real"])
 
 
 def run_tour(name, opt):

@@ -5,6 +5,7 @@ package gcx
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -48,6 +49,10 @@ func (s *Summary) count(what string, err error) {
 	defer s.mu.Unlock()
 	if err == nil {
 		s.Succeeded++
+		return
+	}
+	if errors.Is(err, errUnverified) {
+		s.Skipped++
 		return
 	}
 	s.Failed++
@@ -200,8 +205,9 @@ func isFolder(u *Object) bool {
 	return gvk.Group == "folder.grafana.app" && gvk.Kind == "Folder"
 }
 
-// byDepth puts folders whose parent is pushed too on a later level than that.
-func byDepth(all []manifest) (levels [][]manifest, rest []manifest) {
+// byDepth puts folders whose parent is pushed too on a later level than that. Those that are in themselves end the command before anything
+// is asked.
+func byDepth(all []manifest) (levels [][]manifest, rest []manifest, err error) {
 	parent := map[string]string{}
 	for _, m := range all {
 		if isFolder(m.Object) {
@@ -214,19 +220,22 @@ func byDepth(all []manifest) (levels [][]manifest, rest []manifest) {
 			continue
 		}
 		depth := 0
-		for at := parent[m.GetName()]; at != "" && depth < len(parent); depth++ {
+		for at := parent[m.GetName()]; at != "" && depth <= len(parent); depth++ {
 			next, pushed := parent[at]
 			if !pushed {
 				break
 			}
 			at = next
 		}
+		if depth > len(parent) {
+			return nil, nil, fmt.Errorf("Folder %s has invalid level (circular dependency?)", m.GetName())
+		}
 		for len(levels) <= depth {
 			levels = append(levels, nil)
 		}
 		levels[depth] = append(levels[depth], m)
 	}
-	return levels, rest
+	return levels, rest, nil
 }
 
 // PushOptions: a push proper takes possession and overrides the namespace; a validation does neither, and only tries.
@@ -241,7 +250,10 @@ func (c *Client) Push(ctx context.Context, r *Registry, dir string, o PushOption
 		return nil, err
 	}
 	sum := &Summary{}
-	levels, rest := byDepth(all)
+	levels, rest, err := byDepth(all)
+	if err != nil {
+		return nil, err
+	}
 	for _, level := range append(levels, rest) {
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(workers)

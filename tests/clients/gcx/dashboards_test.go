@@ -148,6 +148,8 @@ func (w *world) search(t testing.TB, query url.Values) (names []string, total in
 			Resource, Name, Title, Folder string
 			Tags                          []string
 		}
+		MaxScore  float64
+		QueryCost int64
 		TotalHits int
 	}
 	no(t, "answer", json.NewDecoder(a.Body).Decode(&found))

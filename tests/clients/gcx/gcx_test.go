@@ -205,6 +205,33 @@ func TestPushDryRun(t *testing.T) {
 	want(t, "objects", w.state(t), before)
 }
 
+// A whole tree is tried before any of it is there; kinds of which gcx does not know that a dry run is one are only looked for; folders that
+// are in themselves are refused before anything is asked.
+func TestDryRuns(t *testing.T) {
+	w := open(t, 1)
+	w.clear(t)
+	before := w.state(t)
+	tree := put(t, filepath.Join(w.dir, "tree"), w.folder(t, "outer", ""), w.folder(t, "inner", "outer"), w.dashboard(t, "board", "inner"))
+	for _, o := range []PushOptions{{DryRun: true}, {Validate: true}} {
+		sum, err := w.Push(w.ctx, w.Registry, tree, o)
+		no(t, "push", err)
+		want(t, "push", fmt.Sprint(sum.Succeeded, sum.Errors), fmt.Sprint(3, map[string]error(nil)))
+	}
+	want(t, "objects", w.state(t), before)
+
+	k, ok := w.Supported(schema.GroupVersionKind{Group: "shorturl.grafana.app", Version: "v1beta1", Kind: "ShortURL"})
+	want(t, "short URLs are served", ok, true)
+	w.Wire.Lines()
+	sum, err := w.Push(w.ctx, w.Registry, put(t, filepath.Join(w.dir, "other"), object(k, "short", "", map[string]any{"path": "d/x"})), PushOptions{DryRun: true})
+	no(t, "push", err)
+	want(t, "push", fmt.Sprint(sum.Succeeded, sum.Skipped, sum.Failed), "0 1 0")
+	want(t, "calls", w.Wire.Lines(), "[GET "+path(k, "default", "/short")+" 404]")
+
+	_, err = w.Push(w.ctx, w.Registry, put(t, filepath.Join(w.dir, "ring"), w.folder(t, "a", "b"), w.folder(t, "b", "a")), PushOptions{})
+	want(t, "a ring", err != nil && strings.HasPrefix(err.Error(), "Folder a has invalid level"), true)
+	want(t, "calls", w.Wire.Lines(), "[]")
+}
+
 // `gcx resources validate` names what is wrong with each file, and writes nothing.
 func TestValidate(t *testing.T) {
 	w := open(t, 1)
