@@ -111,7 +111,7 @@ class Gcx(unittest.TestCase):
 
     def run_gcx(self, *args, status=0, env=None, stdin="", cwd=None):
         vars_ = dict(PATH=os.environ.get("PATH", ""), HOME=self.home.name, GCX_CONFIG=self.config_path, GCX_TELEMETRY="disabled", NO_COLOR="1")
-        r = subprocess.run([self.binary] + list(args), input=stdin, capture_output=True, text=True, timeout=120, cwd=cwd or self.dir,
+        r = subprocess.run([self.binary] + list(args), input=stdin, capture_output=True, text=True, timeout=300, cwd=cwd or self.dir,
                            env=dict(vars_, **(env or {})))
         self.assertEqual(r.returncode, status, "gcx %s\n%s%s" % (" ".join(args), r.stdout, r.stderr))
         return r
