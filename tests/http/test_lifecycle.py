@@ -78,8 +78,7 @@ class Lifecycle(unittest.TestCase):
         with Raw(s) as r, Raw(s) as idle:
             idle.head("GET", "/version").read()
             r.head("POST", CONFIGMAPS % "default", [("Content-Type", "application/json"), ("Content-Length", len(body))]).send(body[:-1])
-            until(lambda: metrics(s)["coracle_http_connections"] >= 2)
-            time.sleep(0.1)
+            until(lambda: metrics(s)["coracle_http_body_bytes"] > 0)
             s.process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
             self.assertIsNone(s.process.poll(), "it did not wait for the request")
@@ -140,6 +139,8 @@ class Lifecycle(unittest.TestCase):
             s.request("PUT", path + "/c%d" % k, configmap("c%d" % k, {"k": "changed"}))
         s.request("DELETE", path + "/c19")
         page = s.get(path + "?limit=3")[2]
+        conditions = lambda: s.get(self.PATHS[4])[2]["items"][0].get("status", {}).get("conditions", [])
+        until(lambda: [c for c in conditions() if (c["type"], c["status"]) == ("Established", "True")])  # its controller writes no more
         before, discovery = {p: s.get(p)[2] for p in self.PATHS}, s.get("/apis")[2]
         certificate = open(s.data + "/pki/server.crt").read()
         self.assertEqual(s.stop(sig), 0 if sig == signal.SIGTERM else -sig)
