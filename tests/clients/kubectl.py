@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tour of kubectl against a running server, the same for every version: what people type, and what they must see."""
-import glob, json, os, re, subprocess, tempfile, time, unittest
+import contextlib, glob, json, os, re, subprocess, tempfile, threading, time, unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DATA = os.path.join(ROOT, "tests", "data")
 LARGE = os.environ.get("CORACLE_DATA", os.path.join(ROOT, "..", "shared", "data"))
 
 
-def poll(what, fn, seconds=15):
+def poll(what, fn, seconds=60):
     end = time.time() + seconds
     while True:
         r = fn()
@@ -28,7 +28,7 @@ class Kubectl(unittest.TestCase):
         cls.ns = "org-%d" % cls.minor  # an organization: kinds of Grafana are kept in no other namespaces
         cls.run_("create", "namespace", cls.ns)
         cls.run_("apply", "-f", os.path.join(DATA, "crontabs.yaml"))
-        cls.run_("wait", "--for=condition=Established", "crd/crontabs.stable.example.com", "--timeout=10s")
+        cls.run_("wait", "--for=condition=Established", "crd/crontabs.stable.example.com", "--timeout=60s")
 
     @classmethod
     def tearDownClass(cls):
@@ -40,7 +40,7 @@ class Kubectl(unittest.TestCase):
         return [cls.binary, "--kubeconfig", cls.server.kubeconfig, "--cache-dir", os.path.join(cls.home.name, "cache")] + list(args)
 
     @classmethod
-    def run_(cls, *args, stdin=None, ok=True, env=None, timeout=60):
+    def run_(cls, *args, stdin=None, ok=True, env=None, timeout=180):
         r = subprocess.run(cls.command(*args), input=stdin, capture_output=True, text=True, timeout=timeout,
                            env=dict(os.environ, HOME=cls.home.name, **(env or {})))
         if ok and r.returncode:
@@ -257,51 +257,73 @@ class Kubectl(unittest.TestCase):
         return subprocess.Popen(self.command("-n", self.ns, *args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env=dict(os.environ, HOME=self.home.name))
 
+    def watches(self):
+        """How many watches of CronTabs the server has open."""
+        text = self.server.get("/metrics")[2].decode()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                   if line.startswith("apiserver_longrunning_requests{") and 'resource="crontabs"' in line)
+
+    @contextlib.contextmanager
+    def watching(self, *args):
+        """A kubectl in the background, from the moment at which it watches."""
+        poll("watches of others to end", lambda: self.watches() == 0)
+        p = self.background(*args)
+        try:
+            poll("kubectl to watch", lambda: self.watches() or p.poll() is not None)
+            yield p
+        finally:
+            p.kill()
+            p.communicate()
+
+    def printed(self, p, enough):
+        """What it prints until that is enough; then it is ended."""
+        lines = []
+        reader = threading.Thread(target=lambda: [lines.append(line) for line in iter(p.stdout.readline, "")], daemon=True)
+        reader.start()
+        poll("kubectl to print it", lambda: enough("".join(lines)))
+        p.terminate()
+        reader.join()
+        return "".join(lines)
+
     def test_wait_for_condition(self):
         self.apply("waited")
-        p = self.background("wait", "--for=condition=Ready", "ct/waited", "--timeout=20s")
+        p = self.background("wait", "--for=condition=Ready", "ct/waited", "--timeout=60s")
         time.sleep(0.3)
         self.set_status("waited", {"conditions": [{"type": "Ready", "status": "True"}]})
-        out, err = p.communicate(timeout=25)
+        out, err = p.communicate(timeout=120)
         self.assertIn("condition met", out, err)
 
     def test_wait_for_jsonpath(self):
         if self.minor < 23:
             self.skipTest("kubectl wait --for=jsonpath came with 1.23")
         self.apply("pathed")
-        p = self.background("wait", "--for=jsonpath={.status.replicas}=3", "ct/pathed", "--timeout=20s")
+        p = self.background("wait", "--for=jsonpath={.status.replicas}=3", "ct/pathed", "--timeout=60s")
         time.sleep(0.3)
         self.set_status("pathed", {"replicas": 3})
-        out, err = p.communicate(timeout=25)
+        out, err = p.communicate(timeout=120)
         self.assertIn("condition met", out, err)
 
     def test_wait_for_delete(self):
         self.apply("going")
-        p = self.background("wait", "--for=delete", "ct/going", "--timeout=20s")
-        time.sleep(0.3)
-        self.k("delete", "ct", "going")
-        out, err = p.communicate(timeout=25)
-        self.assertEqual(p.returncode, 0, err)
+        with self.watching("wait", "--for=delete", "ct/going", "--timeout=60s") as p:
+            self.k("delete", "ct", "going")
+            out, err = p.communicate(timeout=120)
+            self.assertEqual(p.returncode, 0, err)
 
     def test_get_watch(self):
-        p = self.background("get", "ct", "-w", "-o", "name", "--request-timeout=20s")
-        time.sleep(0.5)
-        self.apply("seen")
-        self.k("delete", "ct", "seen")
-        time.sleep(0.3)
-        p.terminate()
-        out, _ = p.communicate(timeout=10)
-        self.assertEqual(out.split().count("crontab.stable.example.com/seen"), 2, out)
+        with self.watching("get", "ct", "-w", "-o", "name", "--request-timeout=60s") as p:
+            self.apply("seen")
+            self.k("delete", "ct", "seen")
+            seen = lambda text: text.split().count("crontab.stable.example.com/seen")
+            out = self.printed(p, lambda text: seen(text) >= 2)
+        self.assertEqual(seen(out), 2, out)
 
     def test_get_watch_table(self):
         self.apply("tabled")
-        p = self.background("get", "ct", "tabled", "--watch")
-        time.sleep(0.5)
-        self.k("patch", "ct", "tabled", "--type=merge", "-p", '{"spec":{"replicas":8}}')
-        time.sleep(0.3)
-        p.terminate()
-        out, err = p.communicate(timeout=10)
-        self.assertEqual(out.count("NAME"), 1, out + err)
+        with self.watching("get", "ct", "tabled", "--watch") as p:
+            self.k("patch", "ct", "tabled", "--type=merge", "-p", '{"spec":{"replicas":8}}')
+            out = self.printed(p, lambda text: re.search(r"tabled .* 8 ", text))
+        self.assertEqual(out.count("NAME"), 1, out)
         self.assertRegex(out, r"tabled .* 1 .*\n(.*\n)*tabled .* 8 ")
 
     # -- deletion
@@ -318,7 +340,7 @@ class Kubectl(unittest.TestCase):
         self.apply(owner)
         self.k("create", "-f", "-", stdin=self.owned(owner, child))
         flag = "--cascade=" + how
-        self.k("delete", "ct", owner, flag, "--timeout=20s")
+        self.k("delete", "ct", owner, flag, "--timeout=60s")
         return child
 
     def test_delete_background(self):
@@ -346,7 +368,7 @@ class Kubectl(unittest.TestCase):
         self.run_("create", "namespace", ns)
         self.run_("-n", ns, "create", "configmap", "a", "--from-literal=k=v")
         self.run_("-n", ns, "apply", "-f", os.path.join(DATA, "my-crontab.yaml"))
-        self.run_("delete", "namespace", ns, "--timeout=20s")
+        self.run_("delete", "namespace", ns, "--timeout=60s")
         self.assertIn("NotFound", self.run_("get", "namespace", ns, ok=False).stderr)
 
     # -- the built-ins people touch first
@@ -380,7 +402,7 @@ class Kubectl(unittest.TestCase):
         self.k("apply", "-f", "-", stdin=json.dumps(crd))
         thing = json.dumps({"apiVersion": group + "/v1", "kind": "Thing", "metadata": {"name": "t"}, "a": 1})
         poll("the type in discovery", lambda: self.run_("apply", "-f", "-", stdin=thing, ok=False).returncode == 0)
-        self.k("delete", "crd", "things." + group, "--timeout=20s")
+        self.k("delete", "crd", "things." + group, "--timeout=60s")
         self.assertEqual(self.server.get("/apis/%s/v1/things" % group)[0], 404)
 
     # -- what other projects publish

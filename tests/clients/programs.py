@@ -54,7 +54,7 @@ def count_tap(out):
     return Count(n.get("pass", 0), n.get("fail", 0) + n.get("cancelled", 0), n.get("skipped", 0), notes)
 
 
-def run(args, counter, opt, cwd=None, seconds=240, env=None):
+def run(args, counter, opt, cwd=None, seconds=960, env=None):
     """Runs a program against a server of its own and counts its report."""
     with tempfile.TemporaryDirectory() as home, store_flags(opt.store) as flags, Server(preset=opt.preset, flags=flags) as s, Control(s) as c:
         with open(os.path.join(tools.ROOT, "tests", "data", "crontabs.yaml")) as f:
@@ -90,7 +90,7 @@ def go_program(package, module="go"):
         if path is None:
             return Count(failed=1, text=why) if why.startswith("build") else missing(why)
         chosen = ["-test.run", "|".join(opt.names)] if opt.names else []
-        return run([path, "-test.v", "-test.count=1", "-test.timeout=220s"] + chosen, count_go, opt)
+        return run([path, "-test.v", "-test.count=1", "-test.timeout=900s"] + chosen, count_go, opt)
     return tour
 
 

@@ -21,7 +21,7 @@ const cronTab = (name, labels, spec = {}) => ({
 });
 
 async function eventually(what, ask) {
-    for (const end = Date.now() + 30000; ;) {
+    for (const end = Date.now() + 90000; ;) {
         const got = await ask();
         if (got) {
             return got;

@@ -116,7 +116,7 @@ class Kopf(unittest.TestCase):
     def get(self, name):
         return self.custom.get_namespaced_custom_object(GROUP, "v1", self.ns, PLURAL, name)
 
-    def eventually(self, what, ask, seconds=30):
+    def eventually(self, what, ask, seconds=90):
         end = time.time() + seconds
         while True:
             got = ask()
