@@ -105,7 +105,7 @@ func start(t *testing.T, i cache.SharedIndexInformer) {
 	done := make(chan struct{})
 	go func() { defer close(done); i.RunWithContext(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
-	until, stop := context.WithTimeout(ctx, 30*time.Second)
+	until, stop := context.WithTimeout(ctx, 90*time.Second)
 	defer stop()
 	if !cache.WaitForCacheSync(until.Done(), i.HasSynced) {
 		t.Fatal("the cache was not filled in time")
@@ -230,7 +230,7 @@ func TestResync(t *testing.T) {
 	for range 2 {
 		select {
 		case <-again:
-		case <-time.After(20 * time.Second):
+		case <-time.After(60 * time.Second):
 			t.Fatal("no resync")
 		}
 	}

@@ -68,7 +68,7 @@ func typedLife(t *testing.T, media string) {
 	select {
 	case e := <-w.ResultChan():
 		Want(t, "the event", Words(e.Type, e.Object.(*corev1.ConfigMap).Name), "DELETED a")
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("no event")
 	}
 

@@ -74,7 +74,7 @@ func (o *operator) stop(t *testing.T) {
 	select {
 	case err := <-o.ended:
 		Want(t, "the manager's end", err, nil)
-	case <-time.After(30 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("the manager does not end")
 	}
 }
@@ -85,7 +85,7 @@ func run(t *testing.T, ns, id string, byApply bool) *operator {
 	pages, err := labels.NewRequirement(pageLabel, selection.Exists, nil)
 	Want(t, "selector", err, nil)
 	lease, renew, retry := 15*time.Second, 10*time.Second, 200*time.Millisecond
-	end := 5 * time.Second
+	end := 30 * time.Second
 	m, err := ctrl.NewManager(Config(t), ctrl.Options{Scheme: types, Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
 		LeaderElection: id != "", LeaderElectionID: "sites", LeaderElectionNamespace: ns, LeaderElectionReleaseOnCancel: true,
 		LeaseDuration: &lease, RenewDeadline: &renew, RetryPeriod: &retry, GracefulShutdownTimeout: &end,
@@ -273,7 +273,7 @@ func TestLeadersAndRestarts(tt *testing.T) {
 	first.stop(tt)
 	select {
 	case <-second.manager.Elected():
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("nobody leads")
 	}
 	t.change("a", func(s *Site) { s.Spec.Pages["y"] = "1" })

@@ -40,7 +40,7 @@ func Config(t testing.TB) *rest.Config {
 
 // Context ends with the test, or after a minute.
 func Context(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -83,7 +83,7 @@ func Restart(t testing.TB, kill bool) {
 // Eventually asks until it is told "" or half a minute is over; what it was told last is the failure's text.
 func Eventually(t testing.TB, ask func() string) {
 	t.Helper()
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(90 * time.Second)
 	for {
 		why := ask()
 		if why == "" {
