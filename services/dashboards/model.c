@@ -175,6 +175,61 @@ static yyjson_mut_val *annotations_between(yyjson_mut_doc *d, const yyjson_mut_v
     return made;
 }
 
+/* ---- what the schemas give a type ---- */
+
+/* Members that come back from beside the rest, and what they are there. */
+static const struct member typed_v1_rows[] = {
+    SAME("description", TEXT, OR_NOTHING),    SAME("tags", LIST, OR_NOTHING),
+    SAME("graphTooltip", CURSOR, OR_NOTHING), SAME("editable", BOOL, OR_NOTHING),
+    SAME("timezone", TEXT, OR_NOTHING),       SAME("time", OBJECT, OR_NOTHING),
+    SAME("timepicker", OBJECT, OR_NOTHING),
+};
+static const struct member typed_v2_rows[] = {
+    SAME("description", TEXT, OR_NOTHING),
+    SAME("liveNow", BOOL, OR_NOTHING),
+};
+static const struct members typed_v1 = MEMBERS(typed_v1_rows, false),
+                            typed_v2 = MEMBERS(typed_v2_rows, false);
+
+static bool is_texts(const yyjson_mut_val *list)
+{
+    struct json_iter it = json_iter(json_is_arr(list) ? list : NULL);
+    while (json_next(&it)) {
+        if (!json_is_str(it.val)) {
+            return false;
+        }
+    }
+    return json_is_arr(list);
+}
+
+static bool is_of(enum member_kind kind, const yyjson_mut_val *v)
+{
+    switch (kind) {
+    case MEMBER_TEXT:
+        return json_is_str(v);
+    case MEMBER_BOOL:
+        return yyjson_mut_is_bool(json_mut(v));
+    case MEMBER_LIST:
+        return is_texts(v);
+    case MEMBER_OBJECT:
+        return json_is_obj(v);
+    default:
+        return yyjson_mut_is_int(json_mut(v));
+    }
+}
+
+/* Whoever writes what is kept beside the rest may write anything; what no schema would let stand
+ * does not come back. nulls: those may stand. */
+static void drop_misfits(yyjson_mut_val *model, const struct members *t, bool nulls)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const yyjson_mut_val *v = json_get(model, t->items[i].v1);
+        if (v && !(nulls && json_is_null(v)) && !is_of(t->items[i].kind, v)) {
+            json_remove(model, t->items[i].v1);
+        }
+    }
+}
+
 /* ---- the whole ---- */
 
 /* The version of the classic model from which v2 came; what v2 becomes has it. */
@@ -220,6 +275,7 @@ int model_to_v2(yyjson_mut_doc *d, const yyjson_mut_val *spec, yyjson_mut_val **
         return r;
     }
     members_restore(d, v2, json_get(spec, MEMBERS_OF_V2));
+    drop_misfits(v2, &typed_v2, false);
     members_put(d, v2, MEMBERS_OF_V1, rest);
     *ret = v2;
     return 0;
@@ -248,8 +304,9 @@ int model_to_v1(yyjson_mut_doc *d, const yyjson_mut_val *spec, yyjson_mut_val **
     }
     members_put(d, v1, "panels", made);
     members_restore(d, v1, kept);
-    if (!json_get(v1, "schemaVersion")) {
-        members_put_int(d, v1, "schemaVersion", LAST_SCHEMA);
+    drop_misfits(v1, &typed_v1, true);
+    if (!yyjson_mut_is_int(json_mut(json_get(v1, "schemaVersion")))) {
+        json_set_int(d, v1, "schemaVersion", LAST_SCHEMA);
     }
     members_put(d, v1, MEMBERS_OF_V2, rest);
     *ret = v1;

@@ -419,6 +419,31 @@ class Hostile(unittest.TestCase):
         print("hostile requests: %d, %s" % (self.count, dict(sorted(codes.items()))))
         self.assertTrue({200, 201, 400, 404, 422} <= set(codes), codes)
 
+    def test_kept_beside_the_rest(self):
+        """What a dashboard keeps for the other model is anybody's to write: what would not fit there does not come back, and an apply in either version goes on."""
+        server, ns = support.SHARED, "org-%d" % next(support.ORGANIZATIONS)
+        self.assertEqual(server.post("/api/v1/namespaces", {"metadata": {"name": ns}})[0], 201)
+        apply = {"Content-Type": PATCHES["apply"]}
+        for name, version, other, spec, gone in (
+                ("a", "v2", "v1", {"title": "x", "__v1": {"schemaVersion": [[]], "description": 5, "tags": [7], "graphTooltip": "x", "editable": "x", "timezone": [], "time": 3, "timepicker": ""}},
+                 ("description", "tags", "graphTooltip", "editable", "timezone", "time", "timepicker")),
+                ("b", "v1", "v2", {"title": "x", "__v2": {"description": 5, "liveNow": "x"}}, ("description", "liveNow"))):
+            body = {"apiVersion": "dashboard.grafana.app/" + version, "kind": "Dashboard", "metadata": {"name": name}, "spec": spec}
+            status, _, made = server.post(DASHBOARDS.path(version, ns=ns), body)
+            self.assertEqual(status, 201, made)
+            status, _, read = server.get(DASHBOARDS.path(other, name, ns))
+            self.assertEqual((status, read["status"]["conversion"]["failed"]), (200, False), read)
+            for member in gone:
+                kept = spec.get("__v1", spec.get("__v2"))
+                self.assertNotEqual(read["spec"].get(member), kept[member], member)
+            if other == "v1":
+                self.assertEqual(read["spec"]["schemaVersion"], 42)
+            status, _, answer = server.request("PATCH", DASHBOARDS.path(other, name, ns) + "?fieldManager=a&force=true", json.dumps(
+                {"apiVersion": "dashboard.grafana.app/" + other, "kind": "Dashboard", "metadata": {"name": name}, "spec": {"title": "y"}}), apply)
+            self.assertEqual(status, 200, answer)
+            status, _, answer = server.request("PATCH", DASHBOARDS.path(version, name, ns) + "?fieldManager=b&force=true", json.dumps(dict(body, metadata={"name": name})), apply)
+            self.assertEqual(status, 200, answer)
+
     def test_dry_runs(self):
         """Whatever a dry run is asked, every list stays as it was, resourceVersions too."""
         def everything(client):
