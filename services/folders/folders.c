@@ -20,13 +20,17 @@ const struct type *folders_type(const struct registry_snapshot *types)
     return registry_find(types, STR(FOLDERS_GROUP), STR(FOLDERS_RESOURCE));
 }
 
-int folders_refuse(struct err *err, int code, const char *id, const char *message)
+int folders_refuse(struct err *err, const char *id, const char *message, const char *field,
+                   const char *words)
 {
-    err_set(err, code, "%s", message);
+    err_set(err, ERR_BAD_REQUEST, "%s", message);
     if (err) {
         err->uid = alloc_strdup(id);
     }
-    return code;
+    if (field) {
+        err_cause(err, "FieldValueInvalid", str_from(field), str_from(words));
+    }
+    return ERR_BAD_REQUEST;
 }
 
 /* ---- folders in writes ---- */
@@ -37,8 +41,7 @@ static int missing(struct err *err, const struct type *t, struct str uid)
     AUTO(buf_finish) struct buf text = {0};
     buf_addz(&text, "Not found: ");
     buf_add_json(&text, uid);
-    err_cause(err, "FieldValueNotFound", STR("metadata.annotations[" FOLDERS_ANNOTATION "]"),
-              buf_str(&text));
+    err_cause(err, "FieldValueNotFound", STR(FOLDERS_PLACE_FIELD), buf_str(&text));
     return ERR_NOT_FOUND;
 }
 
@@ -49,8 +52,7 @@ static int ending(struct err *err, struct write *w, struct str uid)
     status_forbidden(err, write_op(w)->type, write_op(w)->name,
                      "unable to put content into folder %.*s because it is being deleted",
                      STR_FMT(uid));
-    err_cause(err, "FolderTerminating", STR("metadata.annotations[" FOLDERS_ANNOTATION "]"),
-              buf_str(&text));
+    err_cause(err, "FolderTerminating", STR(FOLDERS_PLACE_FIELD), buf_str(&text));
     return ERR_FORBIDDEN;
 }
 

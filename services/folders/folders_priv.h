@@ -20,8 +20,12 @@ struct folders {
 /* The type Folder as it is served. */
 const struct type *folders_type(const struct registry_snapshot *types);
 
-/* A refusal as Grafana's: code (ERR_BAD_REQUEST, ...), its message, and its id in details.uid. */
-int folders_refuse(struct err *err, int code, const char *id, const char *message);
+#define FOLDERS_PLACE_FIELD "metadata.annotations[" FOLDERS_ANNOTATION "]"
+
+/* ERR_BAD_REQUEST as Grafana's: its message, and its id in details.uid. field: what it is about, in
+ * a cause whose words say what would do; NULL: no cause. */
+int folders_refuse(struct err *err, const char *id, const char *message, const char *field,
+                   const char *words);
 
 /* A folder as part of a write, as folders_check; NULL where a dry run takes it for made before. */
 int folders_read(struct write *w, struct scope s, struct str uid, yyjson_mut_val **ret,

@@ -18,18 +18,20 @@ static bool is_uid_char(char c)
 int naming_check_uid(struct str uid, struct err *err)
 {
     if (is_reserved(uid)) {
-        return folders_refuse(err, ERR_BAD_REQUEST, "folder.invalid-uid",
-                              "invalid uid for folder provided");
+        return folders_refuse(err, "folder.invalid-uid", "invalid uid for folder provided",
+                              "metadata.name",
+                              "general, root and sharedwithme mean places of the server's own");
     }
     for (size_t i = 0; i < uid.len; i++) {
         if (!is_uid_char(uid.ptr[i])) {
-            return folders_refuse(err, ERR_BAD_REQUEST, "folder.invalid-uid-chars",
-                                  "uid contains illegal characters");
+            return folders_refuse(err, "folder.invalid-uid-chars",
+                                  "uid contains illegal characters", "metadata.name",
+                                  "letters, digits, - and _ will do");
         }
     }
     if (uid.len > LIMIT_FOLDER_UID) {
-        return folders_refuse(err, ERR_BAD_REQUEST, "folder.uid-too-long",
-                              "uid too long, max 40 characters");
+        return folders_refuse(err, "folder.uid-too-long", "uid too long, max 40 characters",
+                              "metadata.name", "40 characters at most");
     }
     return 0;
 }
@@ -79,12 +81,12 @@ int naming_check_title(yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err)
     }
     struct str given = json_str(value), title = trimmed(given);
     if (!title.len) {
-        return folders_refuse(err, ERR_BAD_REQUEST, "folder.title-empty",
-                              "folder title cannot be empty");
+        return folders_refuse(err, "folder.title-empty", "folder title cannot be empty",
+                              "spec.title", "a text that is not blank is wanted");
     }
     if (str_is_word(title, "general")) {
-        return folders_refuse(err, ERR_BAD_REQUEST, "folder.name-exists",
-                              "a folder with that name already exists");
+        return folders_refuse(err, "folder.name-exists", "a folder with that name already exists",
+                              "spec.title", "General is what the root is called");
     }
     if (title.len != given.len) {
         json_set_str(d, spec, "title", title);

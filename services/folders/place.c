@@ -15,8 +15,11 @@ struct place {
 
 static int too_deep(struct err *err)
 {
-    return folders_refuse(err, ERR_BAD_REQUEST, "folder.maximum-depth-reached",
-                          "Maximum nested folder depth reached");
+    _Static_assert(LIMIT_FOLDER_DEPTH == 4, "it is told below");
+    return folders_refuse(
+        err, "folder.maximum-depth-reached", "Maximum nested folder depth reached",
+        FOLDERS_PLACE_FIELD,
+        "four folders may be above a folder, also above those in one that is moved");
 }
 
 /* How many folders are above one that is in `parent`; all of them are there (what is above one that
@@ -27,8 +30,9 @@ static int climb(const struct place *p, struct str parent, size_t *ret_above, st
     for (struct str uid = parent; uid.len; n++) {
         yyjson_mut_val *folder = NULL;
         if (str_eq(uid, p->self)) {
-            return folders_refuse(err, ERR_BAD_REQUEST, "folder.circular-reference",
-                                  "Circular reference detected");
+            return folders_refuse(err, "folder.circular-reference", "Circular reference detected",
+                                  FOLDERS_PLACE_FIELD,
+                                  "the folder named is in the one that is moved");
         }
         if (n == LIMIT_FOLDER_DEPTH) {
             return too_deep(err);
@@ -116,8 +120,9 @@ int place_check(struct write *w, const yyjson_mut_val *obj, const yyjson_mut_val
         return 0;
     }
     if (str_eq(parent, p.self)) {
-        return folders_refuse(err, ERR_BAD_REQUEST, "folder.cannot-be-parent-of-itself",
-                              "folder cannot be parent of itself");
+        return folders_refuse(err, "folder.cannot-be-parent-of-itself",
+                              "folder cannot be parent of itself", FOLDERS_PLACE_FIELD,
+                              "another folder's name is wanted, or none for the root");
     }
     int rc = climb(&p, parent, &above, err);
     if (rc || !old) {

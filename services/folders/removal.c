@@ -57,11 +57,14 @@ static bool in_ending_folder(struct write *w, const yyjson_mut_val *obj)
 
 static int not_empty(struct err *err, const struct type *content)
 {
-    folders_refuse(err, ERR_BAD_REQUEST, "folder.not-empty",
-                   "Folder cannot be deleted: folder is not empty");
+    folders_refuse(err, "folder.not-empty", "Folder cannot be deleted: folder is not empty", NULL,
+                   NULL);
     AUTO(buf_finish) struct buf text = {0};
     buf_printf(&text, "folder contains %.*s", STR_FMT(content->group_resource));
     err_cause(err, "FolderNotEmpty", STR(""), buf_str(&text));
+    err_cause(err, "FolderNotEmpty", STR(""),
+              STR("what is in it goes first, or with it by gracePeriodSeconds: 0 "
+                  "(kubectl delete --force --grace-period=0)"));
     return ERR_BAD_REQUEST;
 }
 

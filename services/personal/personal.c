@@ -57,8 +57,9 @@ const char *personal_refuses(const struct personal_rule *rule, const struct user
         return NULL;
     }
     if (!(owner & rule->owners)) {
-        return rule->owners == PERSONAL_USER ? "they are owned by a user"
-                                             : "unsupported owner type";
+        return rule->owners == PERSONAL_USER
+                   ? "unsupported owner type: a name is user-ID, the ID of the user whose it is"
+                   : "unsupported owner type: a name is user-ID, team-ID or namespace";
     }
     switch (owner) {
     case PERSONAL_USER:
@@ -139,7 +140,17 @@ int personal_check_create(const struct personal_rule *rule, const struct op *op,
                           struct err *err)
 {
     const char *why = op->user ? personal_refuses(rule, op->user, name, false) : NULL;
-    return why ? status_forbidden(err, op->type, name, "%s", why) : 0;
+    struct arena a;
+    if (!why) {
+        return 0;
+    }
+    arena_init(&a, 0);
+    struct str own = personal_name(op->user, &a);
+    int rc = own.ptr
+                 ? status_forbidden(err, op->type, name, "%s; your own is %.*s", why, STR_FMT(own))
+                 : status_forbidden(err, op->type, name, "%s", why);
+    arena_finish(&a);
+    return rc;
 }
 
 void personal_add(struct personal *p, const struct personal_rule *rule)

@@ -54,6 +54,7 @@ class FolderCase(Case):
         body = self.assertStatus(answer, code, None, message)
         if uid:
             self.assertEqual(body["details"]["uid"], uid)
+            self.assertTrue(all(c["message"] for c in body["details"]["causes"]), body)  # says what would do
         return body
 
 
@@ -142,7 +143,8 @@ class Tree(FolderCase):
         post = lambda title: self.server.post(self.path, folder("t", title=title))
         for title in ("", "   ", "\t\n", "\u00a0\u2003\u3000"):
             self.refused(post(title), 400, "folder title cannot be empty", "folder.title-empty")
-        self.refused(post(" GENERAL "), 400, "a folder with that name already exists", "folder.name-exists")
+        body = self.refused(post(" GENERAL "), 400, "a folder with that name already exists", "folder.name-exists")
+        self.assertEqual(body["details"]["causes"], [{"reason": "FieldValueInvalid", "message": "General is what the root is called", "field": "spec.title"}])
         for title in (7, [], {"a": 1}, True):
             self.assertStatus(post(title), 422, "Invalid", "spec.title")
         body = self.assertStatus(post("x" * 5001), 422, "Invalid")
@@ -228,6 +230,7 @@ class Removal(FolderCase):
         for query in ("", "?gracePeriodSeconds=1", "?dryRun=All", "?propagationPolicy=Orphan"):
             body = self.refused(self.delete("a", query), 400, "Folder cannot be deleted: folder is not empty", "folder.not-empty")
             self.assertEqual(body["details"]["causes"][0]["message"], "folder contains folders.folder.grafana.app")
+            self.assertIn("--force --grace-period=0", body["details"]["causes"][1]["message"])
         self.assertEqual(self.delete("b")[0], 200)
         self.assertEqual(self.delete("a")[0], 200)
         self.assertEqual(self.names(), [])
