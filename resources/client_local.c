@@ -336,6 +336,7 @@ static int pump(struct client_local_watch *w, struct delivery *d)
                 return 0;
             }
             break;
+        case WATCH_HELD: /* not of events as they are */
         case WATCH_IDLE:
             return d->n ? 0 : ERR_TIMEOUT;
         }

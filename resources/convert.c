@@ -64,6 +64,12 @@ static bool begins_as(struct str value, struct str api_version)
            value.ptr[api_version.len] == '"';
 }
 
+bool convert_needed(const struct type *t, const struct type_version *v, const struct stored *s)
+{
+    return (t->converter || t->strategy->convert) && s->stamp != REPRESENT_SHOWN &&
+           !begins_as(s->value, v->api_version);
+}
+
 bool convert_waits(const struct type *t, const struct type_version *v, const struct stored *s)
 {
     return by_waiting(t) && s->stamp != REPRESENT_SHOWN && !begins_as(s->value, v->api_version);

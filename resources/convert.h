@@ -52,7 +52,9 @@ int convert_objects(const struct type *t, const struct type_version *v, yyjson_m
 int convert_stored(const struct type *t, const struct type_version *v, struct stored *items, size_t n, struct arena *a,
                    size_t *ret_bad, struct err *err);
 
-/* Whether showing the stored object in v calls something that waits. */
+/* Whether showing the stored object in v takes more than another apiVersion. */
+bool convert_needed(const struct type *t, const struct type_version *v, const struct stored *s);
+/* Whether it calls something that waits. */
 bool convert_waits(const struct type *t, const struct type_version *v, const struct stored *s);
 /* The same of anything that reads objects of the type in v, as far as can be told beforehand. */
 bool convert_type_waits(const struct type *t, const struct type_version *v);

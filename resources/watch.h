@@ -37,6 +37,7 @@ void watch_close(struct watcher *w); /* on the group's thread; NULL allowed */
 enum watch_state {
     WATCH_IDLE,   /* everything was read; a wake follows when there is more */
     WATCH_MORE,   /* max was reached; call again */
+    WATCH_HELD,   /* what comes next is being converted; a wake follows when it is */
     WATCH_BEHIND, /* the ring no longer has what it needs next (or the initial list is still to be read): call watch_catch_up on the pool,
                    * then watch_read again */
     WATCH_ENDED,  /* the last event (an ERROR) was given, or the type is gone: end the stream */

@@ -112,13 +112,17 @@ struct log_reader {
     size_t bytes;
     struct watch_entry **aside; /* to be converted before they are judged */
     size_t n_aside, cap_aside;
+    struct err *err; /* what an event could not be shown for */
+    int rc;
 };
 
-static void queue_event(struct watcher *w, struct watch_entry *e, enum watch_event_type type)
+static int queue_event(struct watcher *w, struct watch_entry *e, enum watch_event_type type,
+                       struct err *err)
 {
     if (w->encoded) {
-        queue_line(w, watch_entry_line(w, e, type));
-        return;
+        struct blob *line = watch_entry_line(w, e, type, err);
+        queue_line(w, line);
+        return line || !w->converts ? 0 : err->code;
     }
     bool old = type == WATCH_DELETED;
     struct watch_item *i = watch_item_create(type, str_make(e->key, e->key_len));
@@ -126,6 +130,7 @@ static void queue_event(struct watcher *w, struct watch_entry *e, enum watch_eve
     i->rev = e->rev;
     i->stamp = old ? e->prev_stamp : e->stamp;
     watch_queue(w, i);
+    return 0;
 }
 
 static int take_aside(struct log_reader *l, const struct store_event *event)
@@ -189,15 +194,13 @@ static int convert_aside(struct log_reader *l, struct err *err)
     return rc;
 }
 
-static void queue_event(struct watcher *w, struct watch_entry *e, enum watch_event_type type);
-
 static int queue_aside(struct log_reader *l, struct err *err)
 {
     enum watch_event_type type;
     int rc = l->n_aside ? convert_aside(l, err) : 0;
     for (size_t i = 0; i < l->n_aside; i++) {
         if (!rc && watch_judge(l->w, l->aside[i], &type)) {
-            queue_event(l->w, l->aside[i], type);
+            rc = queue_event(l->w, l->aside[i], type, err);
         }
         watch_entry_unref(l->aside[i]);
     }
@@ -216,20 +219,20 @@ static int add_change(void *arg, const struct store_event *event)
     if (watch_in_scope(w, event->key)) {
         struct watch_entry *e = watch_entry_create(w->view->ring, event);
         if (watch_judge(w, e, &type)) {
-            queue_event(w, e, type);
+            l->rc = queue_event(w, e, type, l->err);
         }
         l->bytes += atomic_load(&e->bytes);
         watch_entry_unref(e);
     }
-    return l->bytes >= LIMIT_WATCH_GATHER_BYTES ? STORE_STOP : 0;
+    return l->rc || l->bytes >= LIMIT_WATCH_GATHER_BYTES ? STORE_STOP : 0;
 }
 
 static void read_log(struct watcher *w)
 {
     enum { SLICE_EVENTS = 1000 };
     struct store *s = w->op->engine->store;
-    struct log_reader l = {.w = w};
-    AUTO(err_finish) struct err err = {0};
+    AUTO(err_finish) struct err err = {0}, bad = {0};
+    struct log_reader l = {.w = w, .err = &bad};
     int64_t to = w->rev;
     /* A single key may be the prefix of others, which add_change passes over. */
     int rc = store_changes(s, w->prefix, w->rev, SLICE_EVENTS, add_change, &l, &to, &err);
@@ -237,10 +240,9 @@ static void read_log(struct watcher *w)
         status_expired(&err, "too old resource version: %lld (%lld)", (long long)w->rev,
                        (long long)store_floor(s));
     }
-    int converted = queue_aside(&l, rc ? NULL : &err);
-    rc = rc ? rc : converted;
-    if (rc) {
-        watch_fail(w, &err);
+    l.rc = l.rc ? l.rc : queue_aside(&l, &bad);
+    if (rc || l.rc) {
+        watch_fail(w, rc ? &err : &bad);
         return;
     }
     w->rev = to > w->rev ? to : w->rev;

@@ -18,7 +18,7 @@ static size_t blob_bytes(const struct blob *b)
     return b ? sizeof(*b) + b->len : 0;
 }
 
-static void account(struct watch_entry *e, size_t bytes)
+void watch_entry_account(struct watch_entry *e, size_t bytes)
 {
     atomic_fetch_add_explicit(&e->bytes, bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&e->ring->bytes, bytes, memory_order_relaxed);
@@ -37,7 +37,7 @@ struct watch_entry *watch_entry_create(struct watch_ring *ring, const struct sto
     n->prev = blob_ref(e->prev);
     n->key_len = e->key.len;
     memcpy(n->key, e->key.ptr, e->key.len);
-    account(n, sizeof(*n) + e->key.len + blob_bytes(n->value) + blob_bytes(n->prev));
+    watch_entry_account(n, sizeof(*n) + e->key.len + blob_bytes(n->value) + blob_bytes(n->prev));
     return n;
 }
 
@@ -77,6 +77,10 @@ void watch_entry_unref(struct watch_entry *e)
         next = p->next;
         parsed_free(p);
     }
+    for (struct watch_shown *s = atomic_load(&e->shown), *next; s; s = next) {
+        next = s->next;
+        watch_shown_free(s);
+    }
     blob_unref(e->value);
     blob_unref(e->prev);
     free(e);
@@ -104,12 +108,21 @@ static yyjson_mut_val *labels_of(yyjson_mut_doc *into, const struct blob *b)
     return labels;
 }
 
-static yyjson_mut_val *whole_of(struct watch_parsed *p, const struct blob *b, int64_t rev,
-                                uint64_t stamp)
+/* The object, or the one before, as the watcher would be shown it. */
+static struct stored stored_of(const struct watcher *w, struct watch_entry *e, bool was)
+{
+    const struct watch_shown *shown = watch_shown_done(e, w, was);
+    if (shown) {
+        return (struct stored){watch_shown_object(shown), e->rev, REPRESENT_SHOWN};
+    }
+    return (struct stored){blob_str(was ? e->prev : e->value), e->rev,
+                           was ? e->prev_stamp : e->stamp};
+}
+
+static yyjson_mut_val *whole_of(struct watch_parsed *p, const struct stored *s)
 {
     yyjson_mut_doc *d = NULL;
-    const struct stored s = {blob_str(b), rev, stamp};
-    return b && !represent_decode(p->type, p->version, &s, &p->arena, &d, NULL)
+    return s->value.ptr && !represent_decode(p->type, p->version, s, &p->arena, &d, NULL)
                ? yyjson_mut_doc_get_root(d)
                : NULL;
 }
@@ -124,9 +137,10 @@ static struct watch_parsed *parse(struct watcher *w, struct watch_entry *e, bool
         p->now = labels_of(d, e->value);
         p->was = labels_of(d, e->prev);
     } else {
+        const struct stored now = stored_of(w, e, false), was = stored_of(w, e, true);
         p->version = w->version;
-        p->now = whole_of(p, e->value, e->rev, e->stamp);
-        p->was = whole_of(p, e->prev, e->rev, e->prev_stamp);
+        p->now = whole_of(p, &now);
+        p->was = whole_of(p, &was);
     }
     return p;
 }
@@ -157,7 +171,7 @@ static struct watch_parsed *parsed(struct watcher *w, struct watch_entry *e, boo
         p->next = head;
     } while (!atomic_compare_exchange_weak_explicit(&e->parsed, &head, p, memory_order_acq_rel,
                                                     memory_order_acquire));
-    account(e, sizeof(*p) + p->arena.total);
+    watch_entry_account(e, sizeof(*p) + p->arena.total);
     return p;
 }
 
@@ -174,12 +188,19 @@ static bool in_shard(const struct watcher *w, const struct watch_entry *e,
     return shard_match(shard, ns);
 }
 
+/* A webhook may change labels. */
+bool watch_judges_labels(const struct watcher *w)
+{
+    const struct list_options *o = &w->op->list;
+    return !o->fields && (!o->shard || shard_by_namespace(o->shard)) && !w->waits;
+}
+
 bool watch_judge(struct watcher *w, struct watch_entry *e, enum watch_event_type *ret)
 {
     bool now = e->value, was = e->prev;
     if (w->selective) {
         const struct list_options *o = &w->op->list;
-        bool labels_only = !o->fields && (!o->shard || shard_by_namespace(o->shard));
+        bool labels_only = watch_judges_labels(w);
         struct watch_parsed *p = parsed(w, e, labels_only);
         if (!in_shard(w, e, p)) {
             return false;
@@ -207,45 +228,67 @@ static void begin_line(struct buf *b, enum watch_event_type type)
     buf_addz(b, "\",\"object\":");
 }
 
-/* The line, or the frame, of a watcher's encoding; NULL: its kind has none. */
-static struct blob *end_line(struct watcher *w, struct buf *b)
+/* The line, or the frame, of an encoding; NULL: its kind has none. */
+static struct blob *end_line(struct buf *b, const struct type *t, enum encoding encoding,
+                             struct err *err)
 {
     buf_addz(b, "}\n");
-    if (encoding_event(b, 0, w->r.encoding, w->type, NULL) < 0) {
-        return NULL;
-    }
-    return blob_create(buf_str(b));
+    return encoding_event(b, 0, encoding, t, err) < 0 ? NULL : blob_create(buf_str(b));
 }
 
-static int add_object(struct buf *b, struct watcher *w, const struct stored *s, bool columns)
+/* A line that is being made. */
+struct line {
+    struct buf b;
+    struct type *t;
+    const struct type_version *v;
+    const struct representation *r;
+    enum watch_event_type type;
+    bool columns;
+};
+
+static int add_object(struct line *l, const struct stored *s, struct err *err)
 {
-    if (w->r.as == REPRESENT_OBJECT && represent_is_splice(w->type, w->version, s)) {
-        represent_splice(b, w->type, s);
+    if (l->r->as == REPRESENT_OBJECT && represent_is_splice(l->t, l->v, s)) {
+        represent_splice(&l->b, l->t, s);
         return 0;
     }
     struct arena a;
     arena_init(&a, 0);
     yyjson_mut_doc *d = NULL;
-    int rc = represent_decode(w->type, w->version, s, &a, &d, NULL);
+    int rc = represent_decode(l->t, l->v, s, &a, &d, err);
     yyjson_mut_val *obj = rc ? NULL : yyjson_mut_doc_get_root(d);
-    if (!rc && w->r.as == REPRESENT_OBJECT) {
-        json_write(b, obj);
-    } else if (!rc && w->r.as == REPRESENT_PARTIAL) {
-        represent_partial(b, obj, w->r.v1beta1);
+    if (!rc && l->r->as == REPRESENT_OBJECT) {
+        json_write(&l->b, obj);
+    } else if (!rc && l->r->as == REPRESENT_PARTIAL) {
+        represent_partial(&l->b, obj, l->r->v1beta1);
     } else if (!rc) {
-        represent_table(b, w->type, w->version, &w->r, obj, columns, STR_NULL);
+        represent_table(&l->b, l->t, l->v, l->r, obj, l->columns, STR_NULL);
     }
     arena_finish(&a);
     return rc;
 }
 
-static struct blob *make_line(struct watcher *w, enum watch_event_type type, const struct stored *s,
-                              bool columns)
+static struct blob *make_line(struct line *l, const struct stored *s, struct err *err)
 {
-    AUTO(buf_finish) struct buf b = {0};
-    buf_reserve(&b, s->value.len + 128);
-    begin_line(&b, type);
-    return add_object(&b, w, s, columns) ? NULL : end_line(w, &b);
+    buf_reserve(&l->b, s->value.len + 128);
+    begin_line(&l->b, l->type);
+    struct blob *line = add_object(l, s, err) ? NULL : end_line(&l->b, l->t, l->r->encoding, err);
+    buf_finish(&l->b);
+    return line;
+}
+
+struct blob *watch_line_plain(struct type *t, const struct type_version *v,
+                              const struct representation *r, enum watch_event_type type,
+                              const struct stored *s, struct err *err)
+{
+    return make_line(&(struct line){.t = t, .v = v, .r = r, .type = type}, s, err);
+}
+
+struct str watch_shown_object(const struct watch_shown *s)
+{
+    struct str line = blob_str(s->line);
+    size_t head = sizeof("{\"type\":\"\",\"object\":") - 1 + strlen(type_names[s->type_shown]);
+    return str_make(line.ptr + head, line.len - head - 2);
 }
 
 /* Only the first event of a Table watch has columns. */
@@ -256,9 +299,17 @@ static bool takes_columns(const struct watcher *w)
 
 struct blob *watch_line(struct watcher *w, enum watch_event_type type, const struct stored *s)
 {
-    struct blob *line = make_line(w, type, s, takes_columns(w));
+    struct line l = {
+        .t = w->type, .v = w->version, .r = &w->r, .type = type, .columns = takes_columns(w)};
+    struct blob *line = make_line(&l, s, NULL);
     w->columns_given |= line != NULL;
     return line;
+}
+
+/* Whether the line of a conversion is the watcher's, too. */
+static bool is_plain(const struct watcher *w)
+{
+    return w->r.as == REPRESENT_OBJECT && w->r.encoding == ENCODING_JSON;
 }
 
 static unsigned form_key(const struct watcher *w, enum watch_event_type type)
@@ -276,13 +327,25 @@ static struct watch_form *find_form(struct watch_form *f, const struct watcher *
     return f;
 }
 
-static struct watch_form *make_form(struct watcher *w, struct watch_entry *e,
-                                    enum watch_event_type type, unsigned key)
+/* The line of a converted object in a form that shows all of it. */
+static struct blob *wrap_shown(struct watcher *w, enum watch_event_type type,
+                               const struct watch_shown *shown, struct err *err)
 {
-    bool old = type == WATCH_DELETED;
-    const struct stored s = {blob_str(old ? e->prev : e->value), e->rev,
-                             old ? e->prev_stamp : e->stamp};
-    struct blob *line = make_line(w, type, &s, takes_columns(w));
+    AUTO(buf_finish) struct buf b = {0};
+    begin_line(&b, type);
+    buf_add(&b, watch_shown_object(shown));
+    return end_line(&b, w->type, w->r.encoding, err);
+}
+
+static struct watch_form *make_form(struct watcher *w, struct watch_entry *e,
+                                    enum watch_event_type type, unsigned key, struct err *err)
+{
+    const struct watch_shown *shown = watch_shown_done(e, w, type == WATCH_DELETED);
+    const struct stored s = stored_of(w, e, type == WATCH_DELETED);
+    struct line l = {
+        .t = w->type, .v = w->version, .r = &w->r, .type = type, .columns = takes_columns(w)};
+    struct blob *line = shown && w->r.as == REPRESENT_OBJECT ? wrap_shown(w, type, shown, err)
+                                                             : make_line(&l, &s, err);
     if (!line) {
         return NULL;
     }
@@ -294,13 +357,19 @@ static struct watch_form *make_form(struct watcher *w, struct watch_entry *e,
     return f;
 }
 
-struct blob *watch_entry_line(struct watcher *w, struct watch_entry *e, enum watch_event_type type)
+struct blob *watch_entry_line(struct watcher *w, struct watch_entry *e, enum watch_event_type type,
+                              struct err *err)
 {
+    const struct watch_shown *shown =
+        is_plain(w) ? watch_shown_done(e, w, type == WATCH_DELETED) : NULL;
+    if (shown && shown->type_shown == type) {
+        return blob_ref(shown->line);
+    }
     unsigned key = form_key(w, type);
     struct watch_form *head = atomic_load_explicit(&e->forms, memory_order_acquire);
     struct watch_form *f = find_form(head, w, key);
     if (!f) {
-        struct watch_form *mine = f = make_form(w, e, type, key);
+        struct watch_form *mine = f = make_form(w, e, type, key, err);
         if (!mine) {
             return NULL;
         }
@@ -313,7 +382,7 @@ struct blob *watch_entry_line(struct watcher *w, struct watch_entry *e, enum wat
             form_free(mine);
         } else {
             f = mine;
-            account(e, sizeof(*f) + blob_bytes(f->line));
+            watch_entry_account(e, sizeof(*f) + blob_bytes(f->line));
         }
     }
     w->columns_given = true;
@@ -367,7 +436,7 @@ struct blob *watch_line_bookmark(struct watcher *w, int64_t rev, bool initial_en
     } else {
         add_bookmark(&b, w, rev, initial_end);
     }
-    return end_line(w, &b);
+    return end_line(&b, w->type, w->r.encoding, NULL);
 }
 
 struct blob *watch_line_error(struct watcher *w, const struct err *err)
@@ -375,5 +444,5 @@ struct blob *watch_line_error(struct watcher *w, const struct err *err)
     AUTO(buf_finish) struct buf b = {0};
     begin_line(&b, WATCH_ERROR);
     status_write(&b, err);
-    return end_line(w, &b);
+    return end_line(&b, w->type, w->r.encoding, NULL);
 }

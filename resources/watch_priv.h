@@ -23,6 +23,22 @@ struct watch_form {
     struct blob *line;
 };
 
+enum watch_shown_state { WATCH_SHOWN_PENDING, WATCH_SHOWN_DONE, WATCH_SHOWN_FAILED };
+
+/* An event's object converted into another version: what was asked for of a job, and what came of it.
+ * Immutable once its state is no longer pending. */
+struct watch_shown {
+    struct watch_shown *next;
+    struct type *type; /* a reference */
+    const struct type_version *version;
+    _Atomic int state;
+    bool was;                         /* it is the object before the event */
+    enum watch_event_type type_shown; /* DONE: of the line, in JSON, that shows it */
+    struct blob *line;
+    uint64_t failure; /* FAILED: its number in the hub */
+    struct err err;
+};
+
 /* What selectors look at, parsed once. version NULL: the labels alone, in `now` and `was`; else the
  * whole objects. */
 struct watch_parsed {
@@ -44,6 +60,7 @@ struct watch_entry {
     struct blob *value, *prev; /* NULL: deleted; created */
     _Atomic(struct watch_form *) forms;
     _Atomic(struct watch_parsed *) parsed;
+    _Atomic(struct watch_shown *) shown;
     _Atomic size_t bytes;
     size_t key_len;
     char key[];
@@ -106,6 +123,7 @@ struct watch_hub {
     _Atomic int64_t rev; /* every event up to it is in its ring */
     _Atomic size_t bytes;
     _Atomic uint64_t watchers, sent, behind;
+    _Atomic uint64_t failures; /* conversions that failed */
     size_t bytes_max;
 
     pthread_mutex_t lock; /* the table of rings */
@@ -163,8 +181,10 @@ struct watcher {
     struct representation r;
     enum watch_mode mode;
     bool encoded, exact, selective, columns_given, handed_over, initial_end, bookmark_now;
-    bool waits; /* its lines need conversions that wait: they are made while catching up only */
-    bool gone; /* the type or the version is no longer served */
+    bool waits;    /* catching up needs conversions that wait */
+    bool converts; /* it is encoded, and its type's versions differ */
+    bool gone;     /* the type or the version is no longer served */
+    uint64_t failures; /* LIVE: the hub's when it came to the ring; newer ones are its own */
 };
 
 /* ---- watch_hub.c ---- */
@@ -198,16 +218,41 @@ void watch_ring_poke(struct watch_ring *ring);
 struct watch_entry *watch_entry_create(struct watch_ring *ring, const struct store_event *e);
 struct watch_entry *watch_entry_ref(struct watch_entry *e);
 void watch_entry_unref(struct watch_entry *e);
+/* Adds to what the entry holds. */
+void watch_entry_account(struct watch_entry *e, size_t bytes);
+/* Whether a selective watcher looks at nothing but the labels as they are stored. */
+bool watch_judges_labels(const struct watcher *w);
 /* What the event is to the watcher; false: nothing. */
 bool watch_judge(struct watcher *w, struct watch_entry *e, enum watch_event_type *ret);
-/* The event's line in the watcher's form, encoded by the first who asks: a reference. NULL: the
- * bytes do not decode. */
-struct blob *watch_entry_line(struct watcher *w, struct watch_entry *e, enum watch_event_type type);
+/* The event's line in the watcher's form, encoded by the first who asks: a reference. NULL: it cannot be
+ * shown. */
+struct blob *watch_entry_line(struct watcher *w, struct watch_entry *e, enum watch_event_type type,
+                              struct err *err);
+/* A line of an object in a version, for any watcher of that form. NULL: it cannot be shown. */
+struct blob *watch_line_plain(struct type *t, const struct type_version *v,
+                              const struct representation *r, enum watch_event_type type,
+                              const struct stored *s, struct err *err);
 /* A line of its own. */
 struct blob *watch_line(struct watcher *w, enum watch_event_type type, const struct stored *s);
 struct blob *watch_line_bookmark(struct watcher *w, int64_t rev, bool initial_end);
 struct blob *watch_line_error(struct watcher *w, const struct err *err);
 bool watch_in_scope(const struct watcher *w, struct str key);
+
+/* ---- watch_shown.c ---- */
+enum watch_ready {
+    WATCH_READY,
+    WATCH_READY_HELD,    /* a job is under way */
+    WATCH_READY_UNASKED, /* not outside of watch_shown.c */
+    WATCH_READY_FAILED,
+};
+/* Whether the events of the revision that a LIVE watcher comes to can be shown right here. Where not, it is seen to that they can be, and the
+ * group is woken. FAILED: one of them cannot be converted. */
+enum watch_ready watch_shown_ready(struct watcher *w, struct err *err);
+/* What came of a conversion in the watcher's version; NULL: there is none. */
+const struct watch_shown *watch_shown_done(struct watch_entry *e, const struct watcher *w, bool was);
+/* The object in it, with its resourceVersion. */
+struct str watch_shown_object(const struct watch_shown *s);
+void watch_shown_free(struct watch_shown *s);
 
 /* ---- watch_catch.c ---- */
 void watch_queue(struct watcher *w, struct watch_item *item);

@@ -96,6 +96,12 @@ static void set_start(struct watcher *w, int64_t rv)
     }
 }
 
+static void set_conversion(struct watcher *w)
+{
+    w->waits = w->encoded && convert_type_waits(w->type, w->version);
+    w->converts = w->encoded && (w->type->converter || w->type->strategy->convert);
+}
+
 static void link_watcher(struct watcher *w, struct watch_view *v)
 {
     w->view = v;
@@ -125,7 +131,7 @@ int watch_open(struct watch_group *g, struct op *op, const struct representation
     w->last = &w->queue;
     w->type = type_ref(op->type);
     w->version = op->version;
-    w->waits = w->encoded && convert_type_waits(op->type, op->version);
+    set_conversion(w);
     link_watcher(w, watch_view_get(g, watch_ring_get(g->hub, op->type->prefix)));
     w->target = watch_target_get(g->hub, op);
     atomic_fetch_add(&g->hub->watchers, 1);
@@ -210,15 +216,17 @@ static void give_queue(struct watcher *w, struct sink *s)
     }
 }
 
-static void give_entry(struct watcher *w, struct sink *s, struct watch_entry *e,
-                       enum watch_event_type type)
+static int give_entry(struct watcher *w, struct sink *s, struct watch_entry *e,
+                      enum watch_event_type type, struct err *err)
 {
     if (w->encoded) {
-        struct blob *line = watch_entry_line(w, e, type);
-        if (line) { /* bytes that do not decode concern nobody: lists fail on them */
+        struct blob *line = watch_entry_line(w, e, type, err);
+        if (line) {
             give_line(s, line);
+        } else if (w->converts) {
+            return err->code;
         }
-        return;
+        return 0; /* bytes that do not decode concern nobody: lists fail on them */
     }
     bool old = type == WATCH_DELETED;
     struct watch_event event = {.type = type,
@@ -226,42 +234,45 @@ static void give_entry(struct watcher *w, struct sink *s, struct watch_entry *e,
                                 .rev = e->rev,
                                 .stamp = old ? e->prev_stamp : e->stamp};
     visit_event(w, s, &event, str_make(e->key, e->key_len));
+    return 0;
+}
+
+/* One event, if it concerns the watcher. */
+static int give_one(struct watcher *w, struct sink *s, struct watch_entry *e, struct err *err)
+{
+    enum watch_event_type type;
+    if (e->rev <= w->base || !watch_in_scope(w, str_make(e->key, e->key_len)) ||
+        !watch_judge(w, e, &type)) {
+        return 0;
+    }
+    return give_entry(w, s, e, type, err);
 }
 
 /* The live events; an event's revision is never split, so that a place between reads is one to
  * resume at. */
-static void give_live(struct watcher *w, struct sink *s)
+static enum watch_state give_live(struct watcher *w, struct sink *s)
 {
     struct watch_view *v = w->view;
-    uint64_t end = v->first + v->n;
-    while (w->seq < end) {
-        struct watch_entry *e = v->window[w->seq - v->first];
-        if (!s->left && e->rev > w->rev) {
-            return;
-        }
-        enum watch_event_type type;
-        if (watch_in_scope(w, str_make(e->key, e->key_len)) && e->rev > w->base &&
-            watch_judge(w, e, &type)) {
-            give_entry(w, s, e, type);
-        }
-        w->rev = e->rev > w->rev ? e->rev : w->rev;
-        w->seq++;
-    }
-}
-
-/* Passes over what is not in its scope; whether there is anything else. */
-static bool pass_over(struct watcher *w)
-{
-    struct watch_view *v = w->view;
+    AUTO(err_finish) struct err err = {0};
+    int64_t ready_rev = w->converts ? 0 : INT64_MAX;
     for (uint64_t end = v->first + v->n; w->seq < end; w->seq++) {
         struct watch_entry *e = v->window[w->seq - v->first];
-        if (e->rev > w->base && watch_in_scope(w, str_make(e->key, e->key_len))) {
-            w->rev = e->rev - 1 > w->rev ? e->rev - 1 : w->rev;
-            return true;
+        if (!s->left && e->rev > w->rev) {
+            return WATCH_MORE;
+        }
+        enum watch_ready ready = e->rev > ready_rev ? watch_shown_ready(w, &err) : WATCH_READY;
+        if (ready == WATCH_READY_HELD) {
+            w->rev = e->rev - 1 < w->rev ? e->rev - 1 : w->rev; /* it may have to resume there */
+            return WATCH_HELD;
+        }
+        ready_rev = ready_rev < e->rev ? e->rev : ready_rev;
+        if (ready == WATCH_READY_FAILED || give_one(w, s, e, &err)) {
+            watch_fail(w, &err);
+            return WATCH_MORE;
         }
         w->rev = e->rev > w->rev ? e->rev : w->rev;
     }
-    return false;
+    return WATCH_IDLE;
 }
 
 static bool attach(struct watcher *w)
@@ -269,6 +280,7 @@ static bool attach(struct watcher *w)
     if (watch_view_attach(w->view, w->rev, &w->seq)) {
         w->mode = WATCH_MODE_LIVE;
         w->base = w->rev;
+        w->failures = atomic_load(&w->view->group->hub->failures);
         return true;
     }
     w->mode = WATCH_MODE_LOG;
@@ -302,16 +314,11 @@ static enum watch_state read_live(struct watcher *w, struct sink *s)
             return WATCH_BEHIND;
         }
     }
-    if (w->waits && pass_over(w)) {
-        w->mode = WATCH_MODE_LOG;
-        return WATCH_BEHIND;
+    enum watch_state state = give_live(w, s);
+    if (state == WATCH_IDLE) {
+        give_bookmark(w, s);
     }
-    give_live(w, s);
-    if (w->seq < v->first + v->n) {
-        return WATCH_MORE;
-    }
-    give_bookmark(w, s);
-    return WATCH_IDLE;
+    return state;
 }
 
 static enum watch_state read_some(struct watcher *w, struct sink *s)
@@ -325,7 +332,7 @@ static enum watch_state read_some(struct watcher *w, struct sink *s)
         return WATCH_ENDED;
     }
     bool served = watch_refresh_type(w);
-    w->waits = w->encoded && convert_type_waits(w->type, w->version);
+    set_conversion(w);
     if (w->mode == WATCH_MODE_ATTACH) {
         attach(w);
     }

@@ -3,7 +3,7 @@
 in another version, a changed storage version; a webhook on loopback that does what each test says."""
 import base64, http.server, json, os, ssl, subprocess, tempfile, threading, time, unittest
 
-from support import LIMITS, PRESET, Kept, until
+from support import LIMITS, PRESET, Kept, Watch, until
 
 GROUP = "conv.example.com"
 
@@ -384,6 +384,75 @@ class Conversion(unittest.TestCase):
         self.assertEqual((event["type"], event["object"]["code"]), ("ERROR", 500))
         self.assertEqual(answer.readline(), b"")
         conn.close()
+
+    def converted(self):
+        """How many objects the webhook was given."""
+        return sum(len(r["request"]["objects"]) for r in self.hook.reviews)
+
+    def test_watches_share_conversions(self):
+        """However many watch, each event is converted once; tables and labels are made of the same."""
+        self.make()
+        watches = [Watch(self.server, self.path("v2")) for _ in range(48)]
+        watches.append(Watch(self.server, "/apis/%s/v2/%s" % (GROUP, self.plural)))
+        table = Watch(self.server, self.path("v2"), [("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")])
+        plain = Watch(self.server, self.path("v1"))
+        n = 40
+        try:
+            for i in range(n):
+                self.add("v1", "o%02d" % i, "h:%d" % i)
+            for w in watches:
+                w.wait(n)
+                self.assertEqual([e["object"]["spec"]["address"] for e in w.events], ["h:%d" % i for i in range(n)])
+                self.assertEqual(w.short(), ["ADDED o%02d" % i for i in range(n)])
+            self.assertEqual([e["object"]["rows"][0]["object"]["metadata"]["name"] for e in table.wait(n)], ["o%02d" % i for i in range(n)])
+            self.assertEqual([e["object"]["spec"]["hostPort"] for e in plain.wait(n)], ["h:%d" % i for i in range(n)])
+            self.assertEqual(self.converted(), n)
+            self.do(200, "DELETE", self.path("v1", "o00"))
+            for w in watches:
+                self.assertEqual((w.wait(n + 1)[n]["type"], w.events[n]["object"]["spec"]), ("DELETED", {"address": "h:0"}))
+            self.assertEqual(self.converted(), n + 1)
+            late = Watch(self.server, self.path("v2", query="?resourceVersion=" + plain.events[9]["object"]["metadata"]["resourceVersion"]))
+            watches.append(late)
+            self.assertEqual([e["object"]["spec"]["address"] for e in late.wait(n - 9)][:n - 10], ["h:%d" % i for i in range(10, n)])
+        finally:
+            for w in watches + [table, plain]:
+                w.close()
+
+    def test_a_slow_webhook_holds_its_watches_alone(self):
+        self.make()
+        now = self.do(200, "GET", self.path("v1"))["metadata"]["resourceVersion"]
+        watches = [Watch(self.server, self.path("v2", query="?allowWatchBookmarks=true&timeoutSeconds=3&resourceVersion=" + now)), Watch(self.server, self.path("v2")),
+                   Watch(self.server, self.path("v1"))]
+        self.hook.gate = threading.Event()
+        self.addCleanup(self.hook.gate.set)
+        try:
+            for i in range(20):
+                self.add("v1", "o%02d" % i, "h:%d" % i)
+            watches[2].wait(20)
+            until(lambda: self.hook.reviews)
+            watches[0].join(60)  # its time is up
+            self.assertEqual((watches[0].events, watches[0].clean), ([], True), "neither an event nor a bookmark before it")
+            self.assertEqual(watches[1].events, [])
+            self.hook.gate.set()
+            self.assertEqual([e["object"]["spec"]["address"] for e in watches[1].wait(20)], ["h:%d" % i for i in range(20)])
+            self.assertEqual(self.converted(), 20)
+            self.assertLessEqual(len(self.hook.reviews), 3)
+        finally:
+            for w in watches:
+                w.close()
+
+    def test_initial_events_are_converted_by_the_page(self):
+        self.make()
+        for i in range(30):
+            self.add("v1", "o%02d" % i, "h:%d" % i)
+        del self.hook.reviews[:]
+        w = Watch(self.server, self.path("v2", query="?sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"))
+        try:
+            self.assertEqual([e["object"]["spec"]["address"] for e in w.wait(31)[:30]], ["h:%d" % i for i in range(30)])
+            self.assertEqual(w.events[30]["object"]["metadata"]["annotations"], {"k8s.io/initial-events-end": "true"})
+            self.assertEqual([len(r["request"]["objects"]) for r in self.hook.reviews], [30])
+        finally:
+            w.close()
 
     def others(self, slow):
         """A few requests that have nothing to do with the webhook."""
