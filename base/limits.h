@@ -45,6 +45,10 @@
 #define LIMIT_LIST_SLICE_BYTES (256u * 1024)       /* what an event loop reads from the store at a time */
 #define LIMIT_LIST_WHOLE_BYTES (32u * 1024 * 1024) /* of a list in a form that cannot be sent while it is read (YAML), as JSON */
 #define LIMIT_LIST_MEASURED_BYTES (1024u * 1024)   /* of a list in protobuf that is kept while its length shows; a longer one is made twice */
+#define LIMIT_LIST_INDEX_KEYS 8192                 /* keys that a list over an index has in memory at a time */
+#define LIMIT_LIST_INDEX_WALK 131072               /* of an index that a list goes over; with more it looks at every object */
+#define LIMIT_LIST_INDEX_LAG 4096                  /* revisions that a list's may be behind the present, to be answered from an index */
+#define LIMIT_LIST_INDEX_CHANGES 1000              /* of objects of its type since then */
 #define LIMIT_COMPRESS_QUEUE 32                    /* tasks waiting for the pool beyond which answers are not compressed */
 #define LIMIT_SELECTOR_BYTES (16u * 1024)
 #define LIMIT_WATCH_WINDOW_MS (5 * 60 * 1000)      /* default distance of the watch floor */

@@ -41,6 +41,9 @@ static void make_metrics(struct engine *e)
     e->retries = metrics_series(
         e->metrics, METRIC_COUNTER, "coracle_engine_write_retries_total",
         "Attempts at a write made again because what it rested on had changed.", NULL, 0, NULL, 0);
+    e->index_lists =
+        metrics_series(e->metrics, METRIC_COUNTER, "coracle_index_lists_total",
+                       "Lists that looked at what an index gave alone.", NULL, 0, NULL, 0);
     measure_pool(e);
     e->objects = object_counts_create(e, e->metrics);
 }

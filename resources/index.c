@@ -54,7 +54,7 @@ size_t index_terms(const struct type *t, const yyjson_mut_val *obj, struct arena
     return n;
 }
 
-/* ---- what other servers wrote ---- */
+/* ---- what is there ---- */
 
 /* The type of what lies at the key, if it has indexes: a reference. */
 static struct type *indexed_type(struct registry *r, struct str key)
@@ -67,26 +67,32 @@ static struct type *indexed_type(struct registry *r, struct str key)
     return t;
 }
 
-static void derive(void *arg, struct str key, struct str value, store_add_term_fn *add, void *to)
+size_t index_stored_terms(struct registry *r, struct str key, struct str value, struct arena *a,
+                          struct store_term **ret)
 {
     static const struct type plain;
-    struct type *t = indexed_type(arg, key);
-    if (!t && !memmem(value.ptr, value.len, "\"ownerReferences\"", 17) &&
-        !memmem(value.ptr, value.len, "\"deletionTimestamp\"", 19)) {
-        return;
-    }
-    struct arena a;
+    struct type *t = indexed_type(r, key);
     yyjson_mut_doc *d;
+    size_t n = 0;
+    if ((t || memmem(value.ptr, value.len, "\"ownerReferences\"", 17) ||
+         memmem(value.ptr, value.len, "\"deletionTimestamp\"", 19)) &&
+        json_read_own(a, value, &d, NULL) == 0) {
+        n = index_terms(t ? t : &plain, yyjson_mut_doc_get_root(d), a, ret);
+    }
+    type_unref(t);
+    return n;
+}
+
+static void derive(void *arg, struct str key, struct str value, store_add_term_fn *add, void *to)
+{
+    struct arena a;
     struct store_term *terms = NULL;
     arena_init(&a, 0);
-    if (json_read_own(&a, value, &d, NULL) == 0) {
-        size_t n = index_terms(t ? t : &plain, yyjson_mut_doc_get_root(d), &a, &terms);
-        for (size_t i = 0; i < n; i++) {
-            add(to, &terms[i]);
-        }
+    size_t n = index_stored_terms(arg, key, value, &a, &terms);
+    for (size_t i = 0; i < n; i++) {
+        add(to, &terms[i]);
     }
     arena_finish(&a);
-    type_unref(t);
 }
 
 void index_begin(struct store *s, struct registry *r)

@@ -16,6 +16,11 @@ struct str index_term(struct str ns, struct str value, struct arena *a);
 size_t index_terms(const struct type *t, const yyjson_mut_val *obj, struct arena *a,
                    struct store_term **ret);
 
+/* The same of what is stored at the key, by the types in r. Terms may point into the arena and
+ * value. */
+size_t index_stored_terms(struct registry *r, struct str key, struct str value, struct arena *a,
+                          struct store_term **ret);
+
 /* Has the store derive terms of what other servers wrote, by the types in r (which stays). Once,
  * before any index is defined. */
 void index_begin(struct store *s, struct registry *r);

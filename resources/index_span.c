@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Indexes of spans. A span's term is NS/[LEN:BY/]CLASS BEGIN: its class is by its length, so that
  * what touches a range is, in each class, what begins at most a class's length before it; BEGIN is
- * hexadecimal, so that terms are in order of time. A visit merges the walks over the classes, each
- * read a page at a time. */
+ * hexadecimal, so that terms are in order of time. What has numbers but no such span has NS/x. A
+ * visit merges the walks over the classes, each read a page at a time. */
 #include "resources/index_span.h"
 
 #include <assert.h>
@@ -43,6 +43,26 @@ bool index_span(const struct type_index *x, const yyjson_mut_val *obj, int64_t *
     bool has = whole(jsonpath_first(x->end, obj), &end);
     *ret_end = has && end > *ret_begin ? end : *ret_begin;
     return true;
+}
+
+static bool is_int(const yyjson_mut_val *v)
+{
+    return v && yyjson_mut_is_int(json_mut(v));
+}
+
+/* Whether the span, or what there is instead of one, may hold bounds (selector_fields.c) that its
+ * term does not tell of. */
+static bool is_odd(const struct type_index *x, const yyjson_mut_val *obj, bool has_span)
+{
+    const yyjson_mut_val *end = jsonpath_first(x->end, obj);
+    int64_t v;
+    bool endless = is_int(end) && yyjson_mut_is_uint(json_mut(end)) && !whole(end, &v);
+    return endless || (!has_span && (x->by || is_int(end) || is_int(jsonpath_first(x->path, obj))));
+}
+
+static struct str odd_term(struct arena *a, struct str ns)
+{
+    return str_from(arena_printf(a, "%.*s/x", STR_FMT(ns)));
 }
 
 static struct str span_term(struct arena *a, struct str ns, struct str by, int class, int64_t at)
@@ -108,11 +128,17 @@ size_t index_span_terms(const struct type_index *x, const yyjson_mut_val *obj, s
     int class = 0;
     if (x->each) {
         jsonpath_find(x->path, obj, gather_text, &g);
-    } else if (index_span(x, obj, &begin, &end) && (!x->by || by.len)) {
-        while (end - begin > longest[class]) {
+    } else if (!x->by || by.len) {
+        bool has = index_span(x, obj, &begin, &end);
+        while (has && end - begin > longest[class]) {
             class ++;
         }
-        gather(&g, span_term(a, ns, by, class, begin));
+        if (has) {
+            gather(&g, span_term(a, ns, by, class, begin));
+        }
+        if (is_odd(x, obj, has)) {
+            gather(&g, odd_term(a, ns));
+        }
     }
     *ret = g.items;
     return g.n;
@@ -251,6 +277,44 @@ static int merge(struct stream *classes, struct store *s, const struct type_inde
             return rc;
         }
     }
+}
+
+/* ---- keys alone ---- */
+
+struct keys_walk {
+    store_walk_fn *visit;
+    void *arg;
+    bool stopped;
+};
+
+static int pass_key(void *arg, struct str term, struct str key)
+{
+    struct keys_walk *k = arg;
+    int rc = k->visit(k->arg, term, key);
+    k->stopped = rc != 0;
+    return rc;
+}
+
+int index_span_keys(struct engine *e, const struct type_index *x, struct str ns,
+                    const struct index_range *r, store_walk_fn *visit, void *arg, struct err *err)
+{
+    struct keys_walk k = {.visit = visit, .arg = arg};
+    struct arena a;
+    arena_init(&a, 0);
+    const struct str odd = odd_term(&a, ns);
+    struct store_walk w = {.index = x->store_name, .least = odd, .greatest = odd};
+    int rc = store_index_walk(engine_store(e), &w, pass_key, &k, err);
+    for (int class = 0; class < CLASSES && !rc && !k.stopped; class ++) {
+        int64_t oldest = r->from > longest[class] ? r->from - longest[class] : 0;
+        if (oldest > r->to) {
+            continue;
+        }
+        w.least = span_term(&a, ns, r->by, class, oldest);
+        w.greatest = span_term(&a, ns, r->by, class, r->to);
+        rc = store_index_walk(engine_store(e), &w, pass_key, &k, err);
+    }
+    arena_finish(&a);
+    return rc;
 }
 
 /* ---- while the index is being built ---- */

@@ -38,6 +38,14 @@ typedef int index_range_fn(void *arg, int64_t begin, struct str name);
 int index_ranges(struct engine *e, const struct type *t, struct scope s, struct str index,
                  const struct index_range *r, index_range_fn *visit, void *arg, struct err *err);
 
+/* Visits the keys of at least the objects of the namespace whose numbers touch the range as the
+ * bounds of a field selector see them (type.h: the end at least r->from, the begin at most r->to),
+ * in no order and perhaps twice. Of an index with byPath those with this text, which is not "".
+ * r->at and r->after are not looked at; r->to may be negative. ERR_UNAVAILABLE as store_index_walk.
+ */
+int index_span_keys(struct engine *e, const struct type_index *x, struct str ns,
+                    const struct index_range *r, store_walk_fn *visit, void *arg, struct err *err);
+
 /* Visits each text that objects of the scope (ns not "") have in an index of each, and how many
  * have it, where it begins with the prefix: in descending order. The visitor must not use the
  * store. */

@@ -20,5 +20,9 @@ void jsonpath_find(const struct jsonpath *p, const yyjson_mut_val *root, jsonpat
 yyjson_mut_val *jsonpath_first(const struct jsonpath *p, const yyjson_mut_val *root);
 /* Whether the path is fields only (.a.b["c"]): what scale and selectable fields require. */
 bool jsonpath_is_simple(const struct jsonpath *p);
+/* Whether both are fields only, and the same ones; either may be NULL. */
+bool jsonpath_is_same(const struct jsonpath *p, const struct jsonpath *q);
+/* Whether the path is fields only and begins with these two. */
+bool jsonpath_is_below(const struct jsonpath *p, const char *first, const char *second);
 
 #endif

@@ -465,3 +465,22 @@ bool jsonpath_is_simple(const struct jsonpath *p)
 {
     return p->simple && p->first;
 }
+
+bool jsonpath_is_same(const struct jsonpath *p, const struct jsonpath *q)
+{
+    if (!p || !q || !jsonpath_is_simple(p) || !jsonpath_is_simple(q)) {
+        return false;
+    }
+    const struct step *a = p->first, *b = q->first;
+    while (a && b && str_eq(a->name, b->name)) {
+        a = a->next;
+        b = b->next;
+    }
+    return !a && !b;
+}
+
+bool jsonpath_is_below(const struct jsonpath *p, const char *first, const char *second)
+{
+    return jsonpath_is_simple(p) && str_is(p->first->name, first) && p->first->next &&
+           str_is(p->first->next->name, second);
+}

@@ -122,6 +122,7 @@ void list_close(struct list *l)
     buf_finish(&l->from);
     buf_finish(&l->next);
     list_frame_finish(&l->frame);
+    index_keys_finish(&l->keys);
     err_finish(&l->err);
     arena_finish(&l->scratch);
     op_unref(l->op);
@@ -271,6 +272,7 @@ static void rewind_list(void *list)
         buf_add(&l->from, l->prefix);
         buf_add(&l->from, l->start);
     }
+    index_keys_finish(&l->keys);
     l->begun = l->exhausted = l->more = false;
     l->taken = 0;
 }

@@ -4,7 +4,17 @@
 #define RESOURCES_LIST_PRIV_H
 
 #include "resources/engine_priv.h"
+#include "resources/index_query.h"
 #include "resources/list_frame.h"
+
+/* How the objects are come by. */
+enum list_way {
+    LIST_UNDECIDED,
+    LIST_RANGE,  /* all that lies there is looked at */
+    LIST_SINGLE, /* one name */
+    LIST_WORDS,  /* keys that a search gave (op->list.keys) */
+    LIST_INDEX,  /* keys that an index gives */
+};
 
 struct list {
     struct engine *e;
@@ -32,6 +42,10 @@ struct list {
     /* in process */
     struct piece *pieces, **last_piece;
     size_t aside; /* pieces that are to be converted */
+    enum list_way way;
+    struct index_query query; /* LIST_INDEX */
+    struct index_keys keys;   /* from `from` on, while there are any */
+    bool begun_index;         /* it has given some */
 };
 
 /* An object copied out of the store for a visitor that may call it. */
@@ -44,6 +58,11 @@ struct piece {
 /* Appends the next items to l->out, or copies the next objects into l->pieces where there is none to write to; l->exhausted is set behind the
  * last. */
 int list_read(struct list *l, struct err *err);
+/* list_index.c. Decides once whether an index is asked. */
+bool list_wants_index(struct list *l);
+/* Where no keys are at hand, asks the index for the next ones; l->rev is known then, and held. l->way is LIST_RANGE after it where
+ * there is no answer. */
+int list_index_fill(struct list *l, struct err *err);
 /* Keeps the list's revision readable until it is closed. */
 int list_hold(struct list *l, struct err *err);
 /* The error of a read beneath the floor. */

@@ -241,13 +241,13 @@ static int read_range(struct list *l, struct err *err)
     return (l->exhausted && !l->more) || l->hold ? 0 : list_hold(l, err);
 }
 
-/* The first of the keys with the words that is not before `from`. */
-static size_t first_key(const struct list_options *o, struct str from)
+/* The first of the keys that is not before `from`. */
+static size_t first_key(const struct str *keys, size_t n, struct str from)
 {
-    size_t low = 0, high = o->n_keys;
+    size_t low = 0, high = n;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (str_cmp(o->keys[mid], from) < 0) {
+        if (str_cmp(keys[mid], from) < 0) {
             low = mid + 1;
         } else {
             high = mid;
@@ -269,36 +269,66 @@ static int read_key(struct list *l, struct str key, int64_t *ret_now, struct err
     return take_entry(l, &entry);
 }
 
-/* What the words match is read one by one: mostly a few of many. */
-static int read_keys(struct list *l, struct err *err)
+/* Reads the keys that are not before `from` one by one. A visitor's result, or an error. */
+static int read_each(struct list *l, const struct str *keys, size_t n, struct err *err)
 {
-    const struct list_options *o = &l->op->list;
-    AUTO(err_finish) struct err why = {0};
     struct str single =
         l->single.ptr ? type_key(l->op->type, l->scope, l->single, &l->op->arena) : STR_NULL;
     int64_t now = store_revision(l->e->store);
     int rc = 0;
-    size_t i = first_key(o, buf_str(&l->from));
+    size_t i = first_key(keys, n, buf_str(&l->from));
     l->from.len = 0;
-    for (; i < o->n_keys && !rc; i++) {
-        struct str key = o->keys[i];
-        if (!str_starts(key, l->prefix) || (single.ptr && !str_eq(key, single))) {
+    for (; i < n && !rc; i++) {
+        if (!str_starts(keys[i], l->prefix) || (single.ptr && !str_eq(keys[i], single))) {
             continue;
         }
-        rc = read_key(l, key, &now, &why);
+        rc = read_key(l, keys[i], &now, err);
         if (rc >= 0 && !l->rev) {
             l->rev = now;
-            rc = rc ? rc : list_hold(l, &why);
+            rc = rc ? rc : list_hold(l, err);
         }
     }
     l->rev = l->rev ? l->rev : now;
+    return rc;
+}
+
+static int keys_failed(struct list *l, int rc, struct err *why, struct err *err)
+{
+    return l->err.code         ? err_move(err, &l->err)
+           : rc == ERR_EXPIRED ? list_expired(l, err)
+                               : err_move(err, why);
+}
+
+/* What the words match is read one by one: mostly a few of many. */
+static int read_words(struct list *l, struct err *err)
+{
+    AUTO(err_finish) struct err why = {0};
+    int rc = read_each(l, l->op->list.keys, l->op->list.n_keys, &why);
     l->exhausted = !l->from.len;
     if (rc < 0) {
-        return l->err.code         ? err_move(err, &l->err)
-               : rc == ERR_EXPIRED ? list_expired(l, err)
-                                   : err_move(err, &why);
+        return keys_failed(l, rc, &why, err);
     }
     return l->exhausted || l->hold ? 0 : list_hold(l, err);
+}
+
+/* So are the keys that an index gives, a stretch of them at a time. */
+static int read_indexed(struct list *l, struct err *err)
+{
+    AUTO(err_finish) struct err why = {0};
+    int rc = list_index_fill(l, err);
+    if (rc || l->way == LIST_RANGE) {
+        return rc ? rc : read_range(l, err);
+    }
+    rc = read_each(l, l->keys.items, l->keys.n, &why);
+    if (rc < 0) {
+        return keys_failed(l, rc, &why, err);
+    }
+    if (!rc && !l->keys.whole) {
+        go_on_after(l, l->keys.items[l->keys.n - 1]);
+        index_keys_finish(&l->keys);
+    }
+    l->exhausted = !l->from.len;
+    return 0;
 }
 
 /* What cannot be converted: the reference names every object. */
@@ -378,6 +408,17 @@ static int convert_aside(struct list *l, struct err *err)
     return rc ? err_move(err, &l->err) : 0;
 }
 
+static enum list_way way_of(struct list *l)
+{
+    if (l->way == LIST_UNDECIDED) {
+        l->way = l->op->list.narrowed  ? LIST_WORDS
+                 : l->single.ptr       ? LIST_SINGLE
+                 : list_wants_index(l) ? LIST_INDEX
+                                       : LIST_RANGE;
+    }
+    return l->way;
+}
+
 int list_read(struct list *l, struct err *err)
 {
     l->scanned = 0;
@@ -386,9 +427,22 @@ int list_read(struct list *l, struct err *err)
         l->last_piece = &l->pieces;
     }
     uint64_t begun = engine_wait_begin();
-    int rc = l->op->list.narrowed ? read_keys(l, err)
-             : l->single.ptr      ? read_single(l, err)
-                                  : read_range(l, err);
+    int rc = 0;
+    switch (way_of(l)) {
+    case LIST_WORDS:
+        rc = read_words(l, err);
+        break;
+    case LIST_SINGLE:
+        rc = read_single(l, err);
+        break;
+    case LIST_INDEX:
+        rc = read_indexed(l, err);
+        break;
+    case LIST_UNDECIDED:
+    case LIST_RANGE:
+        rc = read_range(l, err);
+        break;
+    }
     engine_wait_end(l->e, begun);
     return rc || !l->waits ? rc : convert_aside(l, err);
 }

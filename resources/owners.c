@@ -5,10 +5,6 @@
 
 #include "base/json.h"
 
-#define INDEX STR("owners")
-#define GENERATION 1
-#define PREFIX STR("/registry/")
-
 static struct owner_ref owner_read(const yyjson_mut_val *ref)
 {
     struct str version, group = str_cut(json_get_str(ref, "apiVersion"), '/', &version);
@@ -47,10 +43,10 @@ size_t owners_terms(const yyjson_mut_val *obj, struct arena *a, struct store_ter
     }
     struct store_term *terms = arena_alloc(a, (json_size(refs) + 2) * sizeof(*terms));
     if (deleting) {
-        terms[n++] = (struct store_term){INDEX, STR("d")};
+        terms[n++] = (struct store_term){OWNERS_INDEX, STR("d")};
     }
     if (json_size(refs)) {
-        terms[n++] = (struct store_term){INDEX, STR("o")};
+        terms[n++] = (struct store_term){OWNERS_INDEX, STR("o")};
     }
     struct json_iter it = json_iter(refs);
     while (json_next(&it)) {
@@ -61,7 +57,7 @@ size_t owners_terms(const yyjson_mut_val *obj, struct arena *a, struct store_ter
             twice = twice || str_eq(terms[i].term, term);
         }
         if (!twice) {
-            terms[n++] = (struct store_term){INDEX, term};
+            terms[n++] = (struct store_term){OWNERS_INDEX, term};
         }
     }
     *ret = terms;
@@ -70,7 +66,7 @@ size_t owners_terms(const yyjson_mut_val *obj, struct arena *a, struct store_ter
 
 int owners_define(struct store *s, struct err *err)
 {
-    return store_index_define(s, INDEX, PREFIX, GENERATION, err);
+    return store_index_define(s, OWNERS_INDEX, OWNERS_PREFIX, OWNERS_GENERATION, err);
 }
 
 /* ---- finding ---- */
@@ -107,7 +103,7 @@ static int find(struct engine *e, const struct registry_snapshot *types, struct 
 {
     struct search s = {.types = types};
     const struct store_range r = {
-        .prefix = PREFIX, .index = INDEX, .term = term, .keys_only = true};
+        .prefix = OWNERS_PREFIX, .index = OWNERS_INDEX, .term = term, .keys_only = true};
     int64_t at = 0;
     arena_init(&s.arena, 0);
     s.last = &s.first;

@@ -7,6 +7,11 @@
 
 #include "resources/engine.h"
 
+/* Its definition in the store. */
+#define OWNERS_INDEX STR("owners")
+#define OWNERS_GENERATION 1
+#define OWNERS_PREFIX STR("/registry/")
+
 /* An owner reference, its strings in the object's tree. */
 struct owner_ref {
     struct str group, version, kind, name, uid;

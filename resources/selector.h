@@ -31,6 +31,12 @@ bool selector_match_key(const struct field_selector *s, struct str ns, struct st
 /* The one name that the selector requires of metadata.name (or .namespace): a shortcut for lists and watches. STR_NULL: none. */
 struct str selector_required(const struct field_selector *s, const char *label);
 
+/* Whether the selector selects only objects whose value at the path reads as one text, *ret; at the paths of a bound (other may be NULL), only
+ * those at the limit *ret or beyond it. Where it says so several times, one of them. For finding candidates. */
+bool selector_wants(const struct field_selector *s, const struct jsonpath *path, struct str *ret);
+bool selector_wants_bound(const struct field_selector *s, enum type_field_test test, const struct jsonpath *path,
+                          const struct jsonpath *other, int64_t *ret);
+
 /* s, and metadata.name one of the n names besides; in the arena, which the names must live as long as. */
 struct field_selector *selector_among(struct arena *a, const struct field_selector *s, const struct str *names, size_t n);
 

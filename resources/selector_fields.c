@@ -310,6 +310,33 @@ struct str selector_required(const struct field_selector *s, const char *label)
     return STR_NULL;
 }
 
+bool selector_wants(const struct field_selector *s, const struct jsonpath *path, struct str *ret)
+{
+    for (size_t i = 0; s && i < s->n; i++) {
+        const struct term *term = &s->terms[i];
+        if (term->source == SOURCE_PATH && !term->bound && term->equal &&
+            jsonpath_is_same(term->path, path)) {
+            *ret = term->value;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool selector_wants_bound(const struct field_selector *s, enum type_field_test test,
+                          const struct jsonpath *path, const struct jsonpath *other, int64_t *ret)
+{
+    for (size_t i = 0; s && i < s->n; i++) {
+        const struct type_field *bound = s->terms[i].bound;
+        if (bound && bound->test == test && jsonpath_is_same(bound->path, path) &&
+            (other ? jsonpath_is_same(bound->other, other) : !bound->other)) {
+            *ret = s->terms[i].limit;
+            return true;
+        }
+    }
+    return false;
+}
+
 struct field_selector *selector_among(struct arena *a, const struct field_selector *s,
                                       const struct str *names, size_t n)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The type StorageVersionMigration (rules: the reference's ValidateStorageVersionMigration and its
  * strategies), and the service's background part: the controller of migrations, and beside it the
- * quiet restamping of every type whose shape has changed. */
+ * building of indexes and the quiet restamping of every type whose shape has changed. */
 #include "services/storage_migrations/storage_migrations.h"
 
 #include <stdlib.h>
@@ -260,7 +260,9 @@ int storage_migrations_run(struct storage_migrations *s, struct service_stop *st
     struct manager *m = manager_create(s->client, s->metrics);
     manager_add(m, &def);
     manager_start(m);
+    bool indexed = storage_migrations_build_indexes(s);
     while (!service_wait(stop, LOOK_MS)) {
+        indexed = indexed || storage_migrations_build_indexes(s);
         restamp_all(s);
     }
     manager_destroy(m);

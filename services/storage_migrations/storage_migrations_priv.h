@@ -47,6 +47,10 @@ int scan_next(struct scan *s, struct err *err);
 /* Restamps the items of the slice whose bytes are right; the others stay in the list. */
 int scan_restamp(struct scan *s, size_t *ret_n, struct err *err);
 
+/* ---- indexes.c ---- */
+/* Builds the indexes that are not ready; at once done where all are. False: it has to be tried again. */
+bool storage_migrations_build_indexes(struct storage_migrations *s);
+
 /* ---- migrate.c ---- */
 reconcile_fn migration_reconcile;
 

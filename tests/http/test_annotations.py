@@ -107,6 +107,46 @@ class Annotations(Case):
         self.assertEqual(w.short(), ["ADDED late"])
         w.close()
 
+    def test_lists_over_the_index(self):
+        """Lists by range, dashboard or both say what a look at all says, and the server says that it did not look at all."""
+        dice, notes = random.Random(11), {}
+        for n in range(150):
+            begin = NOW + dice.randrange(-5 * DAY, 5 * DAY)
+            end = begin + dice.choice([0, 0, 1, HOUR, DAY, 60 * DAY])
+            spec = {"timeEnd": end} if end != begin else {}
+            if dice.random() < 0.6:
+                spec["dashboardUID"] = dice.choice(["a", "b", "12"])
+            self.note("n%03d" % n, begin, **spec)
+            notes["n%03d" % n] = (begin, end, spec.get("dashboardUID"))
+        before = support.metrics(self.server)["coracle_index_lists_total"]
+        for turn in range(40):
+            lo = NOW + dice.randrange(-6 * DAY, 6 * DAY)
+            hi = lo + dice.choice([0, HOUR, DAY])
+            board = dice.choice([None, "a", "b", "none"])
+            want = [n for n, v in sorted(notes.items()) if v[0] <= hi and v[1] >= lo and board in (None, v[2])]
+            query = "?limit=%d&fieldSelector=spec.time=%d,spec.timeEnd=%d" % (dice.choice([0, 1, 7]), lo, hi) + (",spec.dashboardUID=" + board if board else "")
+            got, token, versions = [], "", set()
+            while token is not None:
+                status, _, page = self.server.get(self.path + query + ("&continue=" + token if token else ""))
+                self.assertEqual(status, 200, page)
+                self.assertNotIn("remainingItemCount", page["metadata"])
+                got += [i["metadata"]["name"] for i in page["items"]]
+                versions.add(page["metadata"]["resourceVersion"])
+                token = page["metadata"].get("continue") or None
+                if token and turn % 4 == 0:  # it comes, or changes its tags, and the list goes on as it was
+                    self.note("z%d-%d" % (turn, len(got)), NOW + 40 * DAY)
+                    notes["z%d-%d" % (turn, len(got))] = (NOW + 40 * DAY, NOW + 40 * DAY, None)
+                    self.server.request("PATCH", self.path + "/" + want[-1], {"spec": {"tags": ["t%d" % turn]}}, headers=MERGE)
+            self.assertEqual((got, len(versions)), (want, 1), query)
+        self.assertGreaterEqual(support.metrics(self.server)["coracle_index_lists_total"], before + 40)
+        table = self.server.request("GET", self.path + "?fieldSelector=spec.dashboardUID=a", headers=TABLE)[2]
+        self.assertEqual([r["cells"][0] for r in table["rows"]], [n for n, v in sorted(notes.items()) if v[2] == "a"])
+        self.assertEqual(self.listed("spec.dashboardUID=12"), [n for n, v in sorted(notes.items()) if v[2] == "12"])
+        status, _, done = self.server.request("DELETE", self.path + "?fieldSelector=spec.dashboardUID=b")
+        self.assertEqual(status, 200, done)
+        self.assertEqual(self.listed("spec.dashboardUID=b"), [])
+        self.assertEqual(len(self.server.get(self.path)[2]["items"]), sum(v[2] != "b" for v in notes.values()))
+
     def test_search_by_range(self):
         for name, begin, end in (("year", NOW - 300 * DAY, NOW + 65 * DAY), ("week", NOW - 3 * DAY, NOW + 4 * DAY), ("hour", NOW, NOW + HOUR),
                                  ("point", NOW, None), ("point-b", NOW, None), ("old", NOW - DAY, None), ("epoch", 0, None), ("far", 2 ** 62, None), ("all", 1, 2 ** 62)):

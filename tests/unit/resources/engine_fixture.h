@@ -104,11 +104,10 @@ static inline struct type *fixture_add_type(struct fixture *f, const char *docum
     return t;
 }
 
-static inline void fixture_open_with(struct fixture *f, const struct store_options *so)
+/* The store becomes the fixture's. */
+static inline void fixture_open_on(struct fixture *f, struct store *store)
 {
-    *f = (struct fixture){0};
-    struct err err = {0};
-    assert_int_equal(store_open_memory(so, &f->store, &err), 0);
+    *f = (struct fixture){.store = store};
     f->registry = registry_create();
     f->access = access_create();
     access_add_authorizer(f->access,
@@ -116,6 +115,14 @@ static inline void fixture_open_with(struct fixture *f, const struct store_optio
     f->engine = engine_create(
         &(struct engine_options){.store = f->store, .registry = f->registry, .access = f->access});
     f->user = user_create(STR("alice"), STR("u1"), NULL, 0);
+}
+
+static inline void fixture_open_with(struct fixture *f, const struct store_options *so)
+{
+    struct store *store = NULL;
+    struct err err = {0};
+    assert_int_equal(store_open_memory(so, &store, &err), 0);
+    fixture_open_on(f, store);
 }
 
 static inline void fixture_open(struct fixture *f)
