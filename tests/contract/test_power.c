@@ -119,7 +119,7 @@ static void one_cut(struct world *w)
     w->cut = false;
     atomic_store(&power.cut_at, at);
     pthread_mutex_unlock(&power.lock);
-    assert_true(wait_for_cut(w, 20000));
+    assert_true(wait_for_cut(w, 120000));
     check_image(w);
     pthread_mutex_lock(&w->lock);
     w->checked = true;

@@ -208,7 +208,7 @@ static void test_watch(void **state)
     struct client_watch *w = NULL;
     struct events *v = alloc_zero(sizeof(*v));
     assert_int_equal(client_watch(client, &in_ns, NULL, 0, &w, NULL), 0);
-    assert_int_equal(client_watch_next(w, 1000, on_event, v, NULL), 0);
+    assert_int_equal(client_watch_next(w, 60000, on_event, v, NULL), 0);
     assert_int_equal(v->n, 1);
     struct err err = {0};
     assert_int_equal(client_watch_next(w, 0, on_event, v, &err), ERR_TIMEOUT);
@@ -217,7 +217,9 @@ static void test_watch(void **state)
     make("b", "}");
     struct client_ref r = named("a");
     client_delete(client, &r, NULL, NULL);
-    assert_int_equal(client_watch_next(w, 1000, on_event, v, NULL), 0);
+    while (v->n < 3) { /* what is there is given, which may be the first of the two */
+        assert_int_equal(client_watch_next(w, 60000, on_event, v, NULL), 0);
+    }
     assert_int_equal(v->n, 3);
     assert_int_equal(v->types[1], CLIENT_ADDED);
     assert_int_equal(v->types[2], CLIENT_DELETED);
@@ -225,11 +227,11 @@ static void test_watch(void **state)
     client_watch_close(w);
     store_compact(f.store, store_revision(f.store), NULL);
     assert_int_equal(client_watch(client, &in_ns, NULL, 1, &w, NULL), 0);
-    assert_int_equal(client_watch_next(w, 1000, on_event, v, NULL), ERR_EXPIRED);
+    assert_int_equal(client_watch_next(w, 60000, on_event, v, NULL), ERR_EXPIRED);
     client_watch_close(w);
     assert_int_equal(client_watch(client, &in_ns, NULL, store_revision(f.store), &w, NULL), 0);
     registry_remove(f.registry, STR("example.com"), STR("widgets"));
-    assert_int_equal(client_watch_next(w, 1000, on_event, v, NULL), ERR_CLOSED);
+    assert_int_equal(client_watch_next(w, 60000, on_event, v, NULL), ERR_CLOSED);
     client_watch_close(w);
     free(v);
 }
@@ -243,7 +245,7 @@ static void test_watch_other_version(void **state)
     struct events *v = alloc_zero(sizeof(*v));
     assert_int_equal(client_watch(client, &r, NULL, store_revision(f.store), &w, NULL), 0);
     make("a", "}");
-    assert_int_equal(client_watch_next(w, 1000, on_event, v, NULL), 0);
+    assert_int_equal(client_watch_next(w, 60000, on_event, v, NULL), 0);
     assert_int_equal(v->n, 1);
     client_watch_close(w);
     free(v);
@@ -280,7 +282,7 @@ static void test_watch_threads(void **state)
     pthread_t t;
     pthread_create(&t, NULL, make_many, NULL);
     while (v->n < 500) {
-        assert_int_equal(client_watch_next(w, 5000, on_event, v, NULL), 0);
+        assert_int_equal(client_watch_next(w, 60000, on_event, v, NULL), 0);
     }
     for (int i = 0; i < 500; i++) {
         char name[16];
