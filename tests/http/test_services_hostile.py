@@ -267,14 +267,15 @@ class Dice(random.Random):
 class Client:
     """One connection of its own bytes, opened anew where the server has ended it."""
 
-    def __init__(self, server):
-        self.server, self.raw = server, None
+    def __init__(self, server, token=None):
+        self.server, self.raw, self.token = server, None, token or server.token
 
     def ask(self, method, path, headers=None, body=None):
         lines = [(k, v) for k, v in (headers or {}).items() if v or k == "Accept"]
         lines += [("Content-Length", str(len(body)))] if body is not None else []
         for last in (False, True):
             self.raw = self.raw or Raw(self.server, timeout=60)
+            self.raw.token = self.token
             try:
                 self.raw.head(method, path, lines)
                 self.raw.send(body or b"")
@@ -348,6 +349,16 @@ class Judge:
         return None
 
 
+def strangers(answer):
+    """Names of stars and preferences in an answer to bob that are not for bob."""
+    if answer.status >= 300 or (answer.header("content-type") or "").split(";")[0] != "application/json" or not answer.body:
+        return set()
+    value = json.loads(answer.body)
+    objects = [o if "metadata" in o else o["object"] for o in value.get("items") or value.get("rows") or [value]]
+    mine = [o["metadata"].get("name") for o in objects if (o.get("kind") or value.get("kind")) in ("Stars", "Preferences", "Table", "PartialObjectMetadata")]
+    return set(mine) - {None, "user-bob-uid", "namespace"}
+
+
 class Hostile(unittest.TestCase):
     def setUp(self):
         self.seed, self.count = int(os.environ.get("CORACLE_SEED") or 1), int(os.environ.get("CORACLE_HOSTILE_REQUESTS") or 1200)
@@ -397,12 +408,14 @@ class Hostile(unittest.TestCase):
 
     def test_requests(self):
         with Kept(preset=support.PRESET) as server:
-            client = Client(server)
+            client, bob = Client(server), Client(server, "bobtoken")
             self.prepare(client)
             for i in range(self.count):
-                request = self.dice.request()
-                answer = client.ask(*request)
+                request, by_bob = self.dice.request(), self.dice.random() < 0.2
+                answer = (bob if by_bob else client).ask(*request)
                 self.judge.check(request, answer)
+                if by_bob and ("/stars" in request[1] or "/preferences" in request[1]) and strangers(answer):
+                    self.judge.fault("bob sees %s" % strangers(answer), request, answer)
                 written = request[0] in ("POST", "PUT", "PATCH") and answer.status in (200, 201) and (answer.header("content-type") or "").startswith("application/json")
                 if written and "dryRun" not in request[1]:
                     self.read_back(client, request, answer)
@@ -412,6 +425,7 @@ class Hostile(unittest.TestCase):
                 if len(self.judge.wrong) > 200:
                     break
             client.close()
+            bob.close()
             self.verdict()
         codes = collections.Counter()
         for (_, status), n in self.judge.came.items():
