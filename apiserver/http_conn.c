@@ -56,6 +56,7 @@ static void on_conn_close(void *data)
     shaking_unlink(c);
     http_conn_forget(c);
     http_identity_destroy(c->ident);
+    SSL_CTX_free(c->shakes_with);
     free(c);
 }
 
@@ -150,6 +151,8 @@ static void on_handshake(h2o_socket_t *sock, const char *err)
 {
     struct http_conn *c = sock->on_close.data;
     shaking_unlink(c);
+    SSL_CTX_free(c->shakes_with);
+    c->shakes_with = NULL;
     if (err) {
         unsigned long code = ERR_peek_error();
         ERR_clear_error();
@@ -177,6 +180,8 @@ static void shake(struct http_conn *c, SSL_CTX *ctx)
         http_conn_reject(oldest, HTTP_REASON_HANDSHAKES);
         shaking_unlink(oldest);
     }
+    SSL_CTX_up_ref(ctx);
+    c->shakes_with = ctx;
     h2o_socket_ssl_handshake(c->sock, ctx, NULL, on_handshake);
 }
 

@@ -51,6 +51,7 @@ struct http_conn {
     struct http_loop *loop;
     h2o_socket_t *sock;
     SSL *ssl; /* once its handshake is through; the socket's */
+    SSL_CTX *shakes_with; /* a reference, during the handshake: h2o makes the SSL of it when the first bytes come */
     struct http_conn *prev, *next;
     struct exchange *streaming; /* HTTP/1: the stream whose peer is being watched for leaving */
     struct http_identity *ident;

@@ -178,13 +178,51 @@ static void tls_reload(void **state)
     tls_close(&c);
 }
 
+static void count(void *arg)
+{
+    atomic_fetch_add((_Atomic int *)arg, 1);
+}
+
+/* Connections that were accepted before the files changed and say something only after are served,
+ * under the certificate of then. */
+static void tls_reload_under_way(void **state)
+{
+    struct world *w = *state;
+    struct crypto_keypair k = {0};
+    struct str names[] = {STR("renewed")};
+    struct buf b = {0};
+    struct tls_client early[4];
+    _Atomic int swapped = 0;
+    for (size_t i = 0; i < 4; i++) {
+        early[i] = tls_begin(w, NULL, NULL);
+    }
+    struct tls_client late = tls_dial(w, NULL, NULL); /* those before it are accepted by now */
+    assert_int_equal(crypto_self_signed("renewed", names, 1, 10, &k, NULL), 0);
+    assert_int_equal(file_write(w->cert, buf_str(&k.cert_pem), 0600, NULL), 0);
+    assert_int_equal(file_write(w->key, buf_str(&k.key_pem), 0600, NULL), 0);
+    assert_int_equal(http_server_reload(w->server, NULL), 0);
+    for (size_t i = 0; i < http_loops(w->server); i++) {
+        assert_true(http_post(http_loop_at(w->server, i), count, &swapped));
+    }
+    assert_true(wait_for(&swapped, (int)http_loops(w->server)));
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(SSL_connect(early[i].ssl), 1);
+        tls_putz(&early[i], "GET /t HTTP/1.1\r\nHost: h\r\n\r\n");
+        tls_get(&early[i], "GET /t?", &b);
+        buf_finish(&b);
+        tls_close(&early[i]);
+    }
+    tls_close(&late);
+    crypto_keypair_finish(&k);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         SERVED(tls_request, secure),    SERVED(tls_identity, secure),
         SERVED(tls_resumption, secure), SERVED(tls_watch_gone, secure),
-        SERVED(tls_reload, secure),
+        SERVED(tls_reload, secure),     SERVED(tls_reload_under_way, secure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
