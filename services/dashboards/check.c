@@ -178,6 +178,17 @@ static void count_elements(const yyjson_mut_val *spec, struct parts *n)
     }
 }
 
+/* Before schemaVersion 16; rows come to be panels too. */
+static void count_rows(const yyjson_mut_val *rows, struct parts *n)
+{
+    struct json_iter it = json_iter(json_is_arr(rows) ? rows : NULL);
+    while (json_next(&it)) {
+        n->panels++;
+        n->all++;
+        count_panels(json_get(it.val, "panels"), n);
+    }
+}
+
 /* Rows and tabs, which come to be panels. */
 static void count_layout(const yyjson_mut_val *layout, struct parts *n)
 {
@@ -203,6 +214,7 @@ static int check_size(const yyjson_mut_val *spec, bool classic, struct err *err)
         n.all += listed(json_get(spec, "templating"), "list") +
                  listed(json_get(spec, "annotations"), "list");
         count_panels(json_get(spec, "panels"), &n);
+        count_rows(json_get(spec, "rows"), &n);
     } else {
         n.all += listed(spec, "variables") + listed(spec, "annotations");
         count_elements(spec, &n);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "services/dashboards/dashboards_priv.h"
 #include "services/dashboards/members_priv.h"
+#include "services/dashboards/migrate_priv.h"
 #include "services/dashboards/model_priv.h"
 
 enum shape { SHAPE_CLASSIC, SHAPE_V2ALPHA1, SHAPE_V2BETA1, SHAPE_V2 };
@@ -29,12 +30,29 @@ bool version_is_classic(struct str api_version)
     return shape_of(api_version) == SHAPE_CLASSIC;
 }
 
+bool version_is_as_written(struct str api_version)
+{
+    return str_is(version_of(api_version), "v0alpha1");
+}
+
+/* A classic model's way to v2 is by the newest schemaVersion. */
+static int raise_classic(yyjson_mut_doc *d, yyjson_mut_val *spec, yyjson_mut_val **ret,
+                         struct err *err)
+{
+    int rc = 0;
+    if (migrate_needed(spec)) {
+        spec = json_copy(d, spec);
+        rc = migrate_model(d, spec, err);
+    }
+    return rc ? rc : model_to_v2(d, spec, ret, err);
+}
+
 /* To v2, from whatever it is. */
 static int raise(yyjson_mut_doc *d, yyjson_mut_val *spec, enum shape from, yyjson_mut_val **ret,
                  struct err *err)
 {
     if (from == SHAPE_CLASSIC) {
-        return model_to_v2(d, spec, ret, err);
+        return raise_classic(d, spec, ret, err);
     }
     if (from == SHAPE_V2ALPHA1) {
         shape_v2alpha1_to_v2beta1(d, spec);
@@ -105,6 +123,21 @@ static int convert_spec(yyjson_mut_doc *d, yyjson_mut_val *spec, enum shape from
     return rc ? rc : lower(d, v2, to, ret, err);
 }
 
+/* Versions of one shape: what is kept as it was written in v0alpha1 is of the newest schemaVersion
+ * in the others. What cannot be shows as it is stored. */
+static void convert_within(yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *spec,
+                           struct str to_api_version)
+{
+    AUTO(err_finish) struct err why = {0};
+    struct str from_api_version = json_get_str(obj, "apiVersion");
+    bool raises = version_is_as_written(from_api_version) && !version_is_as_written(to_api_version);
+    bool failed = raises && migrate_model(d, spec, &why) != 0;
+    yyjson_mut_val *conversion = report(d, obj, failed);
+    if (failed) {
+        members_put(d, conversion, "error", yyjson_mut_strcpy(d, err_message(&why)));
+    }
+}
+
 int dashboard_convert(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj, struct str to_api_version,
                       struct err *err)
 {
@@ -113,8 +146,12 @@ int dashboard_convert(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj, struct
     AUTO(err_finish) struct err why = {0};
     (void)self;
     (void)err;
-    if (from == to || !json_is_obj(spec)) {
+    if (!json_is_obj(spec)) {
         report(d, obj, false);
+        return 0;
+    }
+    if (from == to) {
+        convert_within(d, obj, spec, to_api_version);
         return 0;
     }
     if (convert_spec(d, spec, from, to, &made, &why)) {

@@ -243,27 +243,10 @@ static void forget_last(const yyjson_mut_val *spec, yyjson_mut_val **rest)
     }
 }
 
-/* Before schemaVersion 16 panels stood in "rows", without positions. */
-static int check_age(const yyjson_mut_val *spec, struct err *err)
-{
-    int64_t version = json_get_int(spec, "schemaVersion", 0);
-    if (version < 16 && json_size(json_get(spec, "rows")) && !json_get(spec, "panels")) {
-        return err_set(err, ERR_INVALID,
-                       "the model is of schemaVersion %lld and has its panels in rows, which only "
-                       "Grafana migrates",
-                       (long long)version);
-    }
-    return 0;
-}
-
 int model_to_v2(yyjson_mut_doc *d, const yyjson_mut_val *spec, yyjson_mut_val **ret,
                 struct err *err)
 {
     yyjson_mut_val *v2 = yyjson_mut_obj(d), *rest = NULL;
-    int r = check_age(spec, err);
-    if (r) {
-        return r;
-    }
     members_to_v2(d, &dashboard_members, spec, v2, &rest);
     forget_last(spec, &rest);
     members_put(d, v2, "links", links_between(d, json_get(spec, "links"), true));
@@ -271,7 +254,8 @@ int model_to_v2(yyjson_mut_doc *d, const yyjson_mut_val *spec, yyjson_mut_val **
     members_put(d, v2, "annotations",
                 annotations_between(d, json_path(spec, "annotations", "list", NULL), true));
     members_put(d, v2, "variables", variables_to_v2(d, json_get(spec, "templating"), &rest));
-    if ((r = layout_to_v2(d, json_get(spec, "panels"), v2, err)) < 0) {
+    int r = layout_to_v2(d, json_get(spec, "panels"), v2, err);
+    if (r < 0) {
         return r;
     }
     members_restore(d, v2, json_get(spec, MEMBERS_OF_V2));

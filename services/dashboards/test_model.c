@@ -484,9 +484,6 @@ static void test_refused(void **state)
     refused(*state, model_to_v2, "{'panels':{}}", "spec.panels is not a list");
     refused(*state, model_to_v2, "{'panels':[{'type':'row','panels':[null]}]}",
             "spec.panels[].panels[0] is not an object");
-    refused(*state, model_to_v2, "{'schemaVersion':14,'rows':[{}]}",
-            "the model is of schemaVersion 14 and has its panels in rows, which only Grafana "
-            "migrates");
     refused(
         *state, model_to_v1,
         "{'elements':{},'layout':{'kind':'GridLayout','spec':{'items':[{'spec':{" REF("a") "}}]}}}",

@@ -65,9 +65,13 @@ class Dashboards(unittest.TestCase):
 
     def test_real(self):
         for name, model in models().items():
+            kept = self.make("kept-" + name[:30], model, "v0alpha1")
+            self.assertEqual({k: v for k, v in model.items() if k not in ("uid", "id", "version")}, kept["spec"])
             made = self.make(name[:40], model)
-            self.assertEqual({k: v for k, v in model.items() if k not in ("uid", "id", "version")}, made["spec"])
+            self.assertEqual(made["spec"]["schemaVersion"], 42)
             self.assertNotIn("status", made)
+            for v in CLASSIC[1:] + SECOND:
+                self.assertEqual(self.must("GET", self.path("kept-" + name[:30], v))["spec"], self.must("GET", self.path(name[:40], v))["spec"], v)
             read = {v: self.must("GET", self.path(name[:40], v)) for v in CLASSIC + SECOND}
             for v in CLASSIC:
                 self.assertEqual(read[v]["spec"], made["spec"])
@@ -239,8 +243,8 @@ class Dashboards(unittest.TestCase):
     # ---- what the server makes of it ----
 
     def test_model_is_settled(self):
-        made = self.make("d", {"title": "T", "uid": "other", "version": 7, "id": 42, "schemaVersion": 39})
-        self.assertEqual(made["spec"], {"title": "T", "schemaVersion": 39})
+        made = self.make("d", {"title": "T", "uid": "other", "version": 7, "id": 42, "schemaVersion": 42})
+        self.assertEqual(made["spec"], {"title": "T", "schemaVersion": 42})
         self.assertEqual(made["metadata"]["labels"], {"grafana.app/deprecatedInternalID": "42"})
         second = self.make("e", {"title": "T"}, "v2")
         self.assertEqual(second["spec"], {"title": "T", "elements": {}, "layout": {"kind": "GridLayout", "spec": {"items": []}}})
@@ -272,9 +276,83 @@ class Dashboards(unittest.TestCase):
         self.assertEqual(self.must("GET", self.path("d", "v2"))["spec"], made["spec"])
         self.must("PUT", self.path("d"), self.dashboard("d", {"title": "New"}))
         self.assertEqual(self.must("GET", self.path("d", "v2"))["spec"]["title"], "New")
-        self.make("old", {"title": "T", "schemaVersion": 14, "rows": [{"panels": []}]}, "v0alpha1")
-        self.assertEqual(self.must("GET", self.path("old", "v1"))["status"]["conversion"]["failed"], False)
-        self.assertIn("schemaVersion 14", self.must("GET", self.path("old", "v2"))["status"]["conversion"]["error"])
+
+    # ---- older models ----
+
+    OLD = {"title": "T", "schemaVersion": 13, "sharedCrosshair": True, "rows": [
+        {"title": "Top", "height": "250px", "showTitle": True, "panels": [
+            {"id": 1, "type": "graph", "span": 8, "datasource": "Prometheus", "targets": [{"expr": "up"}]},
+            {"id": 2, "type": "singlestat", "span": 4, "valueName": "avg"}]},
+        {"title": "Rest", "collapse": True, "repeat": "host", "panels": [{"id": 3, "type": "text", "span": 12, "content": "hi"}]}]}
+
+    def test_older(self):
+        """Kept in v0alpha1 as it was written; of the newest schemaVersion in every other version, and when it is written in one."""
+        kept = self.make("kept", self.OLD, "v0alpha1")
+        self.assertEqual(kept["spec"], self.OLD)
+        self.assertEqual(self.must("GET", self.path("kept", "v0alpha1"))["spec"], self.OLD)
+        v1 = self.must("GET", self.path("kept"))
+        self.assertEqual(v1["status"]["conversion"], {"failed": False, "storedVersion": "v0alpha1"})
+        spec = v1["spec"]
+        self.assertEqual((spec["schemaVersion"], spec["graphTooltip"], "rows" in spec), (42, 1, False))
+        self.assertEqual([(p["type"], p["id"], p["gridPos"]) for p in spec["panels"]], [
+            ("row", 4, {"x": 0, "y": 0, "w": 24, "h": 7}), ("timeseries", 1, {"x": 0, "y": 1, "w": 16, "h": 7}),
+            ("stat", 2, {"x": 16, "y": 1, "w": 8, "h": 7}), ("row", 5, {"x": 0, "y": 8, "w": 24, "h": 7})])
+        self.assertEqual(spec["panels"][1]["targets"], [{"expr": "up", "refId": "A", "datasource": {"uid": "Prometheus"}}])
+        self.assertEqual(spec["panels"][2]["autoMigrateFrom"], "singlestat")
+        v2 = self.must("GET", self.path("kept", "v2"))["spec"]
+        self.assertEqual([r["spec"]["title"] for r in v2["layout"]["spec"]["rows"]], ["Top", "Rest"])
+        self.assertEqual([r["spec"]["collapse"] for r in v2["layout"]["spec"]["rows"]], [False, True])
+        self.assertEqual({n: e["spec"]["vizConfig"]["group"] for n, e in v2["elements"].items()}, {"panel-1": "timeseries", "panel-2": "stat", "panel-3": "text"})
+        for version in ("v1", "v1beta1"):
+            made = self.make("in-" + version, self.OLD, version)
+            self.assertEqual(made["spec"], spec)
+            self.assertEqual(self.must("GET", self.path("in-" + version, "v0alpha1"))["spec"], spec)
+            self.assertEqual(self.must("GET", self.path("in-" + version, "v2"))["spec"], v2)
+            same = self.must("PUT", self.path("in-" + version, version), self.dashboard("in-" + version, self.OLD, version))
+            self.assertEqual(same["metadata"]["resourceVersion"], made["metadata"]["resourceVersion"])
+        url = self.path("applied") + "?fieldManager=me"
+        first = self.must("PATCH", url, self.dashboard("applied", self.OLD), APPLY, want=201)
+        self.assertEqual(first["spec"], spec)
+        again = self.must("PATCH", url, self.dashboard("applied", self.OLD), APPLY)
+        self.assertEqual(again["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"])
+        again = self.must("PATCH", self.path("in-v1"), {"spec": self.OLD}, PATCH)
+        self.assertEqual(again["spec"], spec)
+        other = dict(self.OLD, rows=self.OLD["rows"][1:])
+        self.assertEqual([p["type"] for p in self.must("PATCH", url, self.dashboard("applied", other), APPLY)["spec"]["panels"]], ["row"])
+
+    def test_older_is_changed(self):
+        self.make("d", self.OLD, "v0alpha1")
+        changed = self.must("PATCH", self.path("d", "v0alpha1"), {"spec": {"title": "U"}}, PATCH)
+        self.assertEqual(changed["spec"], dict(self.OLD, title="U"))
+        v1 = self.must("GET", self.path("d"))
+        v1["spec"]["title"] = "V"
+        back = self.must("PUT", self.path("d"), v1)
+        self.assertEqual((back["spec"]["title"], back["spec"]["schemaVersion"]), ("V", 42))
+        self.assertEqual(self.must("GET", self.path("d", "v0alpha1"))["spec"], back["spec"])
+        self.refused(422, "must be of type array", "spec.panels", spec={"title": "T", "schemaVersion": 30, "panels": {"a": 1}})
+        self.refused(422, "must be of type object", "spec.panels[0]", spec={"title": "T", "schemaVersion": 30, "panels": ["a"]})
+        rows = [{"panels": [{}] * 1000}, {"panels": [{}] * 999}]
+        self.refused(413, "2001 panels and rows", spec=dict(self.OLD, rows=rows))
+
+    def test_too_old(self):
+        """Before schemaVersion 13 there is no way: it shows as it is stored, and is refused in v1 where fields are validated strictly."""
+        why = ("dashboard schema version 12 cannot be migrated to latest version 42 - migration path only exists for versions greater than 13")
+        spec = {"title": "T", "schemaVersion": 12, "rows": [{"panels": [{"id": 1, "type": "graph"}]}]}
+        self.make("old", spec, "v0alpha1")
+        got = self.must("GET", self.path("old"))
+        self.assertEqual(got["spec"], spec)
+        self.assertEqual(got["status"]["conversion"], {"failed": True, "storedVersion": "v0alpha1", "error": why})
+        self.assertEqual(self.ask("PUT", self.path("old"), got)[0], 400)
+        v2 = self.must("GET", self.path("old", "v2"))
+        self.assertEqual((v2["spec"]["title"], v2["spec"]["elements"], v2["status"]["conversion"]["error"]), ("T", {}, why))
+        self.assertEqual(v2["status"]["conversion"]["source"]["spec"], spec)
+        strict = self.path() + "?fieldValidation=Strict"
+        status, answer = self.ask("POST", strict, self.dashboard("new", spec))
+        self.assertEqual((status, answer["details"]["causes"][0]["field"]), (422, "spec"), answer)
+        self.assertIn(why, answer["message"])
+        status, headers, answer = self.server.request("POST", self.path(), json.dumps(self.dashboard("new", spec)), {"Content-Type": "application/json"})
+        self.assertEqual((status, answer["spec"]), (201, spec))
+        self.assertIn("dashboard schema version 12", str(headers))
 
     # ---- refusals ----
 
