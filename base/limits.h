@@ -91,6 +91,7 @@
 #define LIMIT_PROVISION_FAILURES 100               /* told of in the status of a source */
 #define LIMIT_PROVISION_MESSAGE_BYTES 1000         /* of one of these */
 #define LIMIT_PROVISION_DOCUMENTS 10000            /* in one file */
+#define LIMIT_PROVISION_PARALLEL 16                /* files applied at a time */
 /* ---- folders ---- */
 #define LIMIT_FOLDER_DEPTH 4                       /* folders above a folder, as Grafana's max_nested_folder_depth */
 #define LIMIT_FOLDER_UID 40                        /* characters */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The background service: a source for each --provision, all on one thread that sleeps until a
- * directory changes, a type comes, or something is to be tried again. */
+ * directory changes, a type comes, or something is to be tried again. Where servers share a store,
+ * a source is kept by the one that holds its lease. */
 #include "services/provisioning/provisioning.h"
 
 #include <errno.h>
@@ -15,22 +16,27 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "controllers/leader.h"
 #include "resources/metadata.h"
 #include "services/provisioning/source_priv.h"
 #include "services/wire.gen.h"
+
+#define LEASE_NAMESPACE "kube-system"
+#define LEASE_PREFIX "coracle-provisioning-"
 
 enum { INTERVAL_S = 5 * 60, GATHER_MS = 50 };
 
 struct provisioning {
     struct client *client;
     struct registry *registry;
+    bool shared; /* other servers may be on the same store */
     struct metric *files, *objects, *failures, *created, *changed, *removed;
     int64_t interval_ms;
     struct {
         char *name, *root;
     } *sources;
     size_t n;
-    int wake; /* an eventfd: a type has come or gone; -1: nobody waits */
+    int wake; /* an eventfd: a type has come or gone, a lease was taken or lost; -1: nobody waits */
 };
 
 /* ---- settings ---- */
@@ -97,17 +103,22 @@ static int add_source(struct provisioning *p, const char *setting, struct err *e
     return 0;
 }
 
-static void on_type(void *arg, const struct registry_snapshot *types, struct type *changed,
-                    bool removed)
+static void wake(void *arg)
 {
     const struct provisioning *p = arg;
     uint64_t one = 1;
-    (void)types;
-    (void)changed;
-    (void)removed;
     if (p->wake >= 0 && write(p->wake, &one, sizeof(one)) < 0) {
         return; /* it is full: it wakes already */
     }
+}
+
+static void on_type(void *arg, const struct registry_snapshot *types, struct type *changed,
+                    bool removed)
+{
+    (void)types;
+    (void)changed;
+    (void)removed;
+    wake(arg);
 }
 
 static struct metric *changes(struct metrics *m, const char *operation)
@@ -145,6 +156,7 @@ int provisioning_provide(const struct provisioning_deps *d, struct provisioning 
     struct provisioning *p = ALLOC(struct provisioning);
     p->client = d->client;
     p->registry = d->registry;
+    p->shared = str_starts(str_from(d->config->store), STR("etcd="));
     make_metrics(p, d->metrics);
     p->interval_ms =
         (d->config->provision_interval_s ? d->config->provision_interval_s : INTERVAL_S) * 1000;
@@ -180,12 +192,23 @@ void provisioning_release(struct provisioning *p)
 
 /* ---- the thread ---- */
 
+/* A source and who keeps it. */
+struct kept {
+    struct source *source; /* NULL: another server's, or nobody's */
+    struct leader *leader; /* NULL: there are no other servers */
+};
+
 struct running {
     struct provisioning *p;
-    struct source **sources;
+    struct kept *kept;
     struct pollfd *fds; /* the stop, types, then a source each */
     struct service_stop *stop;
 };
+
+static struct str lease_name(struct arena *a, struct str source)
+{
+    return str_from(arena_printf(a, LEASE_PREFIX "%.*s", STR_FMT(source)));
+}
 
 /* ---- sources that are not configured any more ---- */
 
@@ -214,6 +237,23 @@ static int note_other(void *arg, yyjson_mut_doc *doc, struct err *err)
     return 0;
 }
 
+/* Whether another server is at it, as far as its lease says. */
+static bool is_kept_elsewhere(const struct provisioning *p, struct str source)
+{
+    struct arena a;
+    yyjson_mut_doc *d = NULL;
+    arena_init(&a, 0);
+    const struct client_ref ref = {.group = STR("coordination.k8s.io"),
+                                   .version = STR("v1"),
+                                   .resource = STR("leases"),
+                                   .ns = STR(LEASE_NAMESPACE),
+                                   .name = lease_name(&a, source)};
+    bool kept = p->shared && client_get(p->client, &ref, &a, &d, NULL) == 0 &&
+                json_get_str(json_get(d->root, "spec"), "holderIdentity").len;
+    arena_finish(&a);
+    return kept;
+}
+
 /* Their objects stay as they are; their Source objects say that nobody keeps them. */
 static void disown_others(const struct provisioning *p)
 {
@@ -226,13 +266,74 @@ static void disown_others(const struct provisioning *p)
     arena_init(&o.arena, 0);
     int rc = client_list(p->client, &sources, NULL, note_other, &o, &rev, &err);
     for (size_t i = 0; i < o.n && !rc; i++) {
-        rc = source_disown(p->client, o.names[i], &err);
+        rc = is_kept_elsewhere(p, o.names[i]) ? 0 : source_disown(p->client, o.names[i], &err);
     }
     if (rc) {
         log_warn("sources that are not configured could not be marked so", LOG_ERR(&err));
     }
     free(o.names);
     arena_finish(&o.arena);
+}
+
+/* ---- in and out of office ---- */
+
+static struct leader *make_leader(struct provisioning *p, struct str source, struct str identity)
+{
+    struct arena a;
+    arena_init(&a, 0);
+    struct leader *l = leader_create(&(struct leader_options){.client = p->client,
+                                                              .ns = STR(LEASE_NAMESPACE),
+                                                              .name = lease_name(&a, source),
+                                                              .identity = identity,
+                                                              .changed = wake,
+                                                              .arg = p});
+    arena_finish(&a);
+    leader_start(l);
+    return l;
+}
+
+static void begin(struct running *r)
+{
+    struct provisioning *p = r->p;
+    struct arena a;
+    arena_init(&a, 0);
+    struct str identity = p->shared ? leader_identity(&a) : STR("");
+    r->kept = alloc_zero(p->n * sizeof(*r->kept));
+    for (size_t i = 0; i < p->n; i++) {
+        r->kept[i].leader =
+            p->shared ? make_leader(p, str_from(p->sources[i].name), identity) : NULL;
+    }
+    arena_finish(&a);
+}
+
+/* Each term begins with what is stored, as a start of the server does: another may have changed it.
+ */
+static struct source *tend(struct running *r, size_t i)
+{
+    struct kept *k = &r->kept[i];
+    const struct provisioning *p = r->p;
+    uint64_t term = k->leader ? leader_term(k->leader) : 1;
+    if (k->source && k->source->term != term) {
+        source_destroy(k->source);
+        k->source = NULL;
+    }
+    if (!k->source && term) {
+        k->source = source_create(p->sources[i].name, p->sources[i].root, p->client, p->registry,
+                                  p->interval_ms);
+        k->source->stop = r->stop;
+        k->source->leader = k->leader;
+        k->source->term = term;
+    }
+    return k->source;
+}
+
+static void end(struct running *r)
+{
+    for (size_t i = 0; i < r->p->n; i++) {
+        source_destroy(r->kept[i].source);
+        leader_destroy(r->kept[i].leader);
+    }
+    free(r->kept);
 }
 
 /* ---- the loop ---- */
@@ -242,7 +343,8 @@ static int patience(const struct running *r)
 {
     int64_t next = INT64_MAX;
     for (size_t i = 0; i < r->p->n; i++) {
-        next = r->sources[i]->next_ms < next ? r->sources[i]->next_ms : next;
+        const struct source *s = r->kept[i].source;
+        next = s && s->next_ms < next ? s->next_ms : next;
     }
     int64_t ms = next - clock_mono_ms();
     return ms < 0 ? 0 : ms > 60 * 1000 ? 60 * 1000 : (int)ms;
@@ -252,9 +354,10 @@ static void measure(const struct running *r)
 {
     size_t files = 0, objects = 0, failures = 0;
     for (size_t i = 0; i < r->p->n; i++) {
-        files += r->sources[i]->told_files;
-        objects += r->sources[i]->told_objects;
-        failures += r->sources[i]->told_failures;
+        const struct source *s = r->kept[i].source;
+        files += s ? s->told_files : 0;
+        objects += s ? s->told_objects : 0;
+        failures += s ? s->told_failures : 0;
     }
     metric_set(r->p->files, (double)files);
     metric_set(r->p->objects, (double)objects);
@@ -267,7 +370,6 @@ static void run_one(struct running *r, struct source *s)
     metric_add(r->p->created, (double)s->done.created);
     metric_add(r->p->changed, (double)s->done.changed);
     metric_add(r->p->removed, (double)s->done.removed);
-    measure(r);
 }
 
 static void hear(struct running *r)
@@ -275,11 +377,11 @@ static void hear(struct running *r)
     uint64_t n;
     bool types = read(r->p->wake, &n, sizeof(n)) > 0;
     for (size_t i = 0; i < r->p->n; i++) {
-        struct source *s = r->sources[i];
-        if (s->notify && notify_read(s->notify)) {
+        struct source *s = tend(r, i);
+        if (s && s->notify && notify_read(s->notify)) {
             source_again(s, GATHER_MS);
         }
-        if (types) {
+        if (s && types) {
             source_types_changed(s);
         }
     }
@@ -289,7 +391,7 @@ static void hear(struct running *r)
 static bool wait(struct running *r)
 {
     for (size_t i = 0; i < r->p->n; i++) {
-        struct notify *n = r->sources[i]->notify;
+        struct notify *n = r->kept[i].source ? r->kept[i].source->notify : NULL;
         r->fds[i + 2] = (struct pollfd){.fd = n ? notify_fd(n) : -1, .events = POLLIN};
     }
     if (poll(r->fds, r->p->n + 2, patience(r)) < 0 && errno != EINTR) {
@@ -307,27 +409,21 @@ int provisioning_run(struct provisioning *p, struct service_stop *stop, struct e
         service_wait(stop, -1);
         return 0;
     }
-    r.sources = alloc_zero(p->n * sizeof(struct source *));
     r.fds = alloc_zero((p->n + 2) * sizeof(*r.fds));
     r.fds[0] = (struct pollfd){.fd = service_stop_fd(stop), .events = POLLIN};
     r.fds[1] = (struct pollfd){.fd = p->wake, .events = POLLIN};
-    for (size_t i = 0; i < p->n; i++) {
-        r.sources[i] = source_create(p->sources[i].name, p->sources[i].root, p->client, p->registry,
-                                     p->interval_ms);
-        r.sources[i]->stop = stop;
-    }
+    begin(&r);
     do {
         hear(&r);
         for (size_t i = 0; i < p->n && !service_stopping(stop); i++) {
-            if (r.sources[i]->next_ms <= clock_mono_ms()) {
-                run_one(&r, r.sources[i]);
+            struct source *s = tend(&r, i);
+            if (s && s->next_ms <= clock_mono_ms()) {
+                run_one(&r, s);
             }
         }
+        measure(&r);
     } while (wait(&r));
-    for (size_t i = 0; i < p->n; i++) {
-        source_destroy(r.sources[i]);
-    }
-    free(r.sources);
+    end(&r);
     free(r.fds);
     return 0;
 }

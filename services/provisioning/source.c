@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 
 enum { ROUNDS = 20, ROOT_MS = 5000, POLL_MS = 10 * 1000, PATIENCE_MS = 30 * 1000 };
@@ -355,11 +356,33 @@ static bool is_ready(struct source *s, struct unit *u, int64_t now)
 
 /* ---- applying and removing ---- */
 
-static int by_stage(const void *a, const void *b)
+/* Files of one rank do not need one another, as far as one can see from outside: the stage, and of
+ * directories the depth, as each becomes a folder in the one above. */
+static int rank_of(const struct unit *u)
+{
+    int depth = 0;
+    for (const char *p = u->path; unit_is_dir(u) && *p; p++) {
+        depth += *p == '/';
+    }
+    return (int)u->stage * 2 * LIMIT_PROVISION_DEPTH +
+           (depth ? depth : 2 * LIMIT_PROVISION_DEPTH - 1);
+}
+
+static int by_rank(const void *a, const void *b)
 {
     const struct unit *x = *(struct unit *const *)a, *y = *(struct unit *const *)b;
-    return x->stage != y->stage ? (x->stage > y->stage) - (x->stage < y->stage)
-                                : strcmp(x->path, y->path);
+    int rx = rank_of(x), ry = rank_of(y);
+    return rx != ry ? (rx > ry) - (rx < ry) : strcmp(x->path, y->path);
+}
+
+/* How many from the first on have its rank. */
+static size_t count_rank(struct unit *const *units, size_t n)
+{
+    size_t i = 1;
+    while (i < n && rank_of(units[i]) == rank_of(units[0])) {
+        i++;
+    }
+    return i;
 }
 
 static void apply(struct source *s)
@@ -372,16 +395,18 @@ static void apply(struct source *s)
             ready[n++] = s->units[i];
         }
     }
-    qsort(ready, n, sizeof(struct unit *), by_stage);
+    qsort(ready, n, sizeof(struct unit *), by_rank);
     bool progress = true;
     for (int round = 0; round < ROUNDS && n && progress && !source_stopping(s); round++) {
         size_t left = 0;
         progress = false;
-        for (size_t i = 0; i < n && !source_stopping(s); i++) {
-            struct unit *u = ready[i];
-            progress = unit_apply(s, u) || progress;
-            if (u->state == UNIT_READ) { /* perhaps it needs what comes after it */
-                ready[left++] = u;
+        for (size_t i = 0, many; i < n && !source_stopping(s); i += many) {
+            many = count_rank(&ready[i], n - i);
+            progress = turns_have(s, &ready[i], many) || progress;
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (ready[i]->state == UNIT_READ) { /* perhaps it needs what comes after it */
+                ready[left++] = ready[i];
             }
         }
         n = left;
@@ -503,6 +528,9 @@ static bool has_unstored(const struct source *s)
 static bool save(struct source *s)
 {
     AUTO(err_finish) struct err err = {0};
+    if (source_stopping(s)) { /* perhaps the inventory is another server's already */
+        return false;
+    }
     if (inventory_save(&s->inventory, s->client, &err)) {
         root_failed(s, "Inventory", err_message(&err));
         source_again(s, ROOT_MS);

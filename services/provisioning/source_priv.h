@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A directory and what is made of it. One thread. */
+/* A directory and what is made of it. One thread, but for turns. */
 #ifndef SERVICES_PROVISIONING_SOURCE_PRIV_H
 #define SERVICES_PROVISIONING_SOURCE_PRIV_H
 
+#include "controllers/leader.h"
 #include "resources/registry.h"
 #include "services/provisioning/documents_priv.h"
 #include "services/provisioning/inventory_priv.h"
@@ -56,6 +57,8 @@ struct source {
     struct client *client;
     struct registry *registry;
     struct service_stop *stop;
+    struct leader *leader; /* NULL: it needs none */
+    uint64_t term;         /* under which it works */
     int64_t interval_ms;
     struct notify *notify; /* NULL: there is none */
     bool watching, warned; /* whether all of it is watched; that it is not was logged */
@@ -89,9 +92,10 @@ void source_destroy(struct source *s); /* NULL allowed */
 void source_run(struct source *s);
 /* A type has come or gone. */
 void source_types_changed(struct source *s);
+/* Whether it is to change nothing any more: the server stops, or another one has taken over. Any thread. */
 static inline bool source_stopping(const struct source *s)
 {
-    return s->stop && service_stopping(s->stop);
+    return (s->stop && service_stopping(s->stop)) || (s->leader && leader_term(s->leader) != s->term);
 }
 /* Asks for a run so many milliseconds from now, if none is due before. */
 void source_again(struct source *s, int64_t ms);
@@ -105,14 +109,21 @@ static inline bool unit_is_dir(const struct unit *u)
 }
 /* Reads the file and takes down what it wants. */
 void unit_read(struct source *s, struct unit *u);
-/* Checks everything that it holds, then applies it. True: something was changed, or is now as it should be. It stays
- * UNIT_READ where it failed. */
-bool unit_apply(struct source *s, struct unit *u);
+/* The file's documents as they are now. *ret_changed: it is not the file any more that the walk found. *ret_reason: of a
+ * failure. Any thread, one at a time for a unit. documents_finish in any case. */
+int unit_load(const struct source *s, struct unit *u, struct documents *d, bool *ret_changed, const char **ret_reason,
+              struct err *err);
 void unit_forget_failures(struct unit *u);
 /* Takes the message from err; wait: milliseconds until it is tried again double with each time. */
 void unit_fail(struct unit *u, const char *object, const char *reason, const char *message);
 void unit_try_later(struct source *s, struct unit *u);
 int64_t retry_ms(int tries);
+
+/* ---- turn.c ---- */
+/* Checks everything that each of the files holds, then applies it, up to LIMIT_PROVISION_PARALLEL files at a time: none may
+ * need what another of them makes, or it fails. True: something was changed, or is now as it should be. A file stays UNIT_READ
+ * where it failed. */
+bool turns_have(struct source *s, struct unit *const *units, size_t n);
 
 /* ---- apply.c: one object ---- */
 const char *reason_of(int code);

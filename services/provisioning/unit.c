@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file: read whole, checked whole, then applied. A directory that becomes a Folder goes the same
+/* A file as it was read, and what failed about it. A directory that becomes a Folder goes the same
  * way. */
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -78,7 +78,7 @@ static bool same_stamp(const struct tree_stamp *a, const struct stat *st)
 }
 
 /* *ret_changed: it is not the file any more that the walk found. */
-static int load_text(struct source *s, struct unit *u, struct buf *text, bool *ret_changed,
+static int load_text(const struct source *s, struct unit *u, struct buf *text, bool *ret_changed,
                      struct err *err)
 {
     AUTO_FREE char *full = alloc_printf("%s/%s", s->root, u->path);
@@ -92,9 +92,8 @@ static int load_text(struct source *s, struct unit *u, struct buf *text, bool *r
     return rc;
 }
 
-/* The file's documents as they are now. documents_finish in any case. */
-static int load(struct source *s, struct unit *u, struct documents *d, bool *ret_changed,
-                const char **ret_reason, struct err *err)
+int unit_load(const struct source *s, struct unit *u, struct documents *d, bool *ret_changed,
+              const char **ret_reason, struct err *err)
 {
     AUTO(buf_finish) struct buf text = {0};
     struct registry_snapshot *types = registry_ref(s->registry);
@@ -186,7 +185,7 @@ void unit_read(struct source *s, struct unit *u)
     bool changed = false;
     uint64_t before = u->text;
     bool was_applied = u->state == UNIT_APPLIED;
-    int rc = load(s, u, &d, &changed, &reason, &err);
+    int rc = unit_load(s, u, &d, &changed, &reason, &err);
     if (changed) {
         source_again(s, SETTLE_MS);
         u->state = UNIT_UNREAD;
@@ -206,232 +205,4 @@ void unit_read(struct source *s, struct unit *u)
     u->state = UNIT_READ;
     u->tries = 0;
     u->due_ms = 0;
-}
-
-/* ---- applying ---- */
-
-struct applying {
-    struct source *s;
-    struct unit *u;
-    struct documents d;
-    size_t changed, postponed;
-};
-
-static bool is_current(const struct applying *p, const struct document *o)
-{
-    const struct item *i = inventory_find(&p->s->inventory, &o->ref);
-    return i && i->rev && i->sum == o->sum;
-}
-
-static void fail(struct applying *p, const struct document *o, const char *reason,
-                 const char *message)
-{
-    struct str label = object_label(&p->d.arena, &o->ref, o->kind);
-    unit_fail(p->u, label.ptr, reason, message);
-}
-
-/* Whether a definition in the same file makes the type. */
-static bool is_defined_here(const struct applying *p, const struct document *o)
-{
-    for (size_t i = 0; i < p->d.n; i++) {
-        const struct document *c = &p->d.items[i];
-        const yyjson_mut_val *spec = json_get(c->obj, "spec");
-        if (c->stage == STAGE_DEFINITION && str_eq(json_get_str(spec, "group"), o->ref.group) &&
-            str_eq(json_get_str(json_get(spec, "names"), "kind"), o->kind)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_made_here(const struct applying *p, enum stage stage, struct str ns, struct str name)
-{
-    for (size_t i = 0; name.len && i < p->d.n; i++) {
-        const struct document *c = &p->d.items[i];
-        if (c->stage == stage && str_eq(c->ref.name, name) && str_eq(c->ref.ns, ns) &&
-            !is_current(p, c)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct str folder_of(const struct document *o)
-{
-    return json_str(json_path(o->obj, "metadata", "annotations", ANNOTATION_FOLDER, NULL));
-}
-
-/* Whether it can be only when another document of the file is applied: its namespace or its folder.
- */
-static bool depends(const struct applying *p, const struct document *o)
-{
-    return is_made_here(p, STAGE_NAMESPACE, STR(""), o->ref.ns) ||
-           is_made_here(p, STAGE_FOLDER, o->ref.ns, folder_of(o));
-}
-
-static bool check(struct applying *p, const struct document *o)
-{
-    AUTO(err_finish) struct err err = {0};
-    int64_t rev = 0;
-    bool created = false;
-    int rc = object_apply(p->s, o, true, &p->d.arena, &rev, &created, &err);
-    if (rc) {
-        fail(p, o, reason_of(rc), err_message(&err));
-    }
-    return !rc;
-}
-
-/* Documents that are not as they should be, those that are not served included. */
-static size_t count_due(const struct applying *p)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < p->d.n; i++) {
-        n += !p->d.items[i].ref.resource.len || !is_current(p, &p->d.items[i]);
-    }
-    return n;
-}
-
-/* Everything that does not rest on other documents of the file; nothing is written. One document
- * alone is as whole as it can be. */
-static bool check_all(struct applying *p)
-{
-    bool good = true, alone = count_due(p) == 1;
-    for (size_t i = 0; i < p->d.n && !source_stopping(p->s); i++) {
-        const struct document *o = &p->d.items[i];
-        if (!o->ref.resource.len && !is_defined_here(p, o)) {
-            AUTO_FREE char *text =
-                alloc_printf("there is no kind %.*s in %.*s; it is tried again when there is",
-                             STR_FMT(o->kind), STR_FMT(json_get_str(o->obj, "apiVersion")));
-            fail(p, o, "UnknownKind", text);
-            good = false;
-        } else if (!alone && o->ref.resource.len && !is_current(p, o) && !depends(p, o)) {
-            good = check(p, o) && good;
-        }
-    }
-    return good;
-}
-
-static bool apply_one(struct applying *p, const struct document *o)
-{
-    AUTO(err_finish) struct err err = {0};
-    int64_t rev = 0;
-    bool created = false;
-    int rc = object_apply(p->s, o, false, &p->d.arena, &rev, &created, &err);
-    if (rc) {
-        fail(p, o, reason_of(rc), err_message(&err));
-        return false;
-    }
-    struct item *i = inventory_add(&p->s->inventory, &o->ref, str_from(p->u->path));
-    p->changed += i->rev != rev;
-    p->s->done.created += created;
-    p->s->done.changed += !created && i->rev && i->rev != rev;
-    p->s->dirty =
-        p->s->dirty || strcmp(i->path, p->u->path) != 0 || strcmp(i->checksum, o->checksum) != 0;
-    item_set_path(i, str_from(p->u->path));
-    memcpy(i->checksum, o->checksum, sizeof(i->checksum));
-    i->sum = o->sum;
-    i->rev = rev;
-    return true;
-}
-
-/* Those that rest on earlier stages are checked before any of the stage is written. */
-static bool apply_stage(struct applying *p, enum stage stage)
-{
-    bool good = true;
-    for (size_t i = 0; stage != STAGE_FOLDER && i < p->d.n; i++) {
-        const struct document *o = &p->d.items[i];
-        if (o->stage == stage && o->ref.resource.len && !is_current(p, o) && p->changed) {
-            good = check(p, o) && good;
-        }
-    }
-    for (size_t i = 0; i < p->d.n && good && !source_stopping(p->s); i++) {
-        const struct document *o = &p->d.items[i];
-        if (o->stage == stage && !o->ref.resource.len) {
-            p->postponed++;
-        } else if (o->stage == stage && !is_current(p, o)) {
-            good = apply_one(p, o);
-        }
-    }
-    return good;
-}
-
-/* Folders of one file are applied parents first: those whose parent is still to come wait for
- * another round. */
-static bool apply_folders(struct applying *p)
-{
-    bool good = true, more = true;
-    while (more && good) {
-        more = false;
-        for (size_t i = 0; i < p->d.n && good; i++) {
-            const struct document *o = &p->d.items[i];
-            if (o->stage == STAGE_FOLDER && o->ref.resource.len && !is_current(p, o) &&
-                !is_made_here(p, STAGE_FOLDER, o->ref.ns, folder_of(o))) {
-                good = apply_one(p, o);
-                more = true;
-            }
-        }
-    }
-    return good && apply_stage(p, STAGE_FOLDER); /* what is left is a cycle, or not served */
-}
-
-static bool apply_all(struct applying *p)
-{
-    bool good = true;
-    for (int stage = 0; stage < STAGES && good && !source_stopping(p->s); stage++) {
-        good = stage == STAGE_FOLDER ? apply_folders(p) : apply_stage(p, (enum stage)stage);
-    }
-    return good;
-}
-
-/* The type is made by this file, and is served now or never. */
-static void postponed(struct applying *p)
-{
-    struct source *s = p->s;
-    if (p->changed) {
-        p->u->state = UNIT_UNREAD;
-        p->u->due_ms = 0;
-        source_again(s, 0);
-        return;
-    }
-    for (size_t i = 0; i < p->d.n; i++) {
-        if (!p->d.items[i].ref.resource.len) {
-            fail(p, &p->d.items[i], "UnknownKind",
-                 "the kind is defined in this file, but it is not served");
-        }
-    }
-}
-
-static size_t count_unserved(const struct documents *d)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < d->n; i++) {
-        n += !d->items[i].ref.resource.len;
-    }
-    return n;
-}
-
-bool unit_apply(struct source *s, struct unit *u)
-{
-    struct applying p = {.s = s, .u = u};
-    AUTO(err_finish) struct err err = {0};
-    const char *reason = NULL;
-    bool changed = false;
-    unit_forget_failures(u);
-    int rc = load(s, u, &p.d, &changed, &reason, &err);
-    if (rc || changed) {
-        u->state = UNIT_UNREAD;
-        u->stamp = (struct tree_stamp){0};
-        source_again(s, SETTLE_MS);
-    } else if (count_unserved(&p.d) != u->unserved) { /* it wants more now than it said */
-        u->state = UNIT_UNREAD;
-        source_again(s, 0);
-    } else if (check_all(&p) && apply_all(&p) && !source_stopping(s)) {
-        u->state = p.postponed ? u->state : UNIT_APPLIED;
-        u->tries = p.postponed ? u->tries : 0;
-        if (p.postponed) {
-            postponed(&p);
-        }
-    }
-    documents_finish(&p.d);
-    return p.changed || u->state == UNIT_APPLIED;
 }
