@@ -266,11 +266,17 @@ static void count_rejected(struct call *c, int code)
     }
 }
 
+/* Which failures a page shows instead of leading elsewhere. */
+static bool is_told_to_browsers(int status)
+{
+    return status == 401 || status == 403 || status == 429;
+}
+
 void call_answer_err(struct call *c, struct err *err)
 {
     struct buf b = {0};
     struct str type = negotiate_error_type(c);
-    struct http_header retry = {STR("retry-after"), STR_NULL};
+    struct http_header more = {STR("retry-after"), STR_NULL};
     int status = status_code(err);
     count_rejected(c, err->code);
     c->error = str_from(arena_strdup(&c->arena, err_message(err)));
@@ -287,10 +293,14 @@ void call_answer_err(struct call *c, struct err *err)
         buf_addc(&b, '\n');
     }
     if (err->retry_after > 0) {
-        retry.value = str_from(arena_printf(&c->arena, "%d", err->retry_after));
+        more.value = str_from(arena_printf(&c->arena, "%d", err->retry_after));
     }
     err_finish(err);
-    call_answer_headers(c, status, type, &retry, retry.value.len ? 1 : 0, &b);
+    if (c->route.page && !is_told_to_browsers(status)) {
+        more = (struct http_header){STR("location"), str_from(c->route.page->otherwise)};
+        status = status == 404 ? 308 : 307;
+    }
+    call_answer_headers(c, status, type, &more, more.value.len ? 1 : 0, &b);
 }
 
 void call_answer_text(struct call *c, int status, const char *text)

@@ -36,6 +36,7 @@ struct route {
     bool namespaced;        /* the path has /namespaces/NS/ before the resource */
     bool legacy_watch;      /* /watch/ stood in it */
     const struct fixed_document *document; /* of ROUTE_DOCUMENT */
+    const struct fixed_page *page; /* that led to this ROUTE_RESOURCE; NULL: the path itself */
 };
 
 /* The media type of an answer, from Accept. */

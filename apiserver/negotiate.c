@@ -141,8 +141,8 @@ int negotiate_answer(struct call *c, bool builtin, enum negotiate_for what,
     *ret = (struct representation){.as = REPRESENT_OBJECT};
     c->accept.type = STR(JSON_TYPE);
     c->accept.pretty = negotiate_pretty(c);
-    if (!accept.len || str_is(accept, "*/*") || str_is(accept, JSON_TYPE)) {
-        return 0;
+    if (!accept.len || str_is(accept, "*/*") || str_is(accept, JSON_TYPE) || c->route.page) {
+        return 0; /* nobody reads what a page's redirection says */
     }
     size_t n = clauses_parse(&c->arena, accept, &list);
     int r = builtin ? check_router(list, n, what, err) : 0;

@@ -225,6 +225,32 @@ static int find_route(struct call *c, struct err *err)
     return code;
 }
 
+/* A page's path is from here on that of what it stands for; of its query one parameter counts. */
+static void find_page(struct call *c)
+{
+    struct route *r = &c->route;
+    struct str part = STR_NULL;
+    const struct fixed_page *p = r->kind == ROUTE_UNKNOWN && call_is_read(c)
+                                     ? documents_find_page(c->server->documents, r->path, &part)
+                                     : NULL;
+    if (!p) {
+        return;
+    }
+    struct fixed_target t = {0};
+    p->find(p->self, &c->arena, part, call_param(c, p->param), &t);
+    *r = (struct route){.kind = ROUTE_RESOURCE,
+                        .path = r->path,
+                        .group = t.group,
+                        .version = t.version,
+                        .ns = t.ns,
+                        .resource = t.resource,
+                        .name = t.name,
+                        .subresource = t.subresource,
+                        .namespaced = t.ns.len > 0,
+                        .page = p};
+    c->n_params = 0;
+}
+
 static void on_request(void *arg, struct http_request *r)
 {
     struct server *s = arg;
@@ -233,6 +259,9 @@ static void on_request(void *arg, struct http_request *r)
     struct err err = {0};
     int code = find_route(c, &err);
     code = code < 0 ? code : query_parse(&c->arena, r->query, &c->params, &c->n_params, &err);
+    if (code == 0) {
+        find_page(c);
+    }
     c->verb = c->route.kind == ROUTE_RESOURCE ? rest_verb(c) : lower_method(c);
     call_begin(c);
     code = code < 0 ? code : authenticate(c, &err);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "resources/documents.h"
 #include "resources/metadata.h"
 #include "resources/row.h"
 #include "resources/write.h"
@@ -23,6 +24,7 @@ enum {
     SWEEP_MIN_MS = 500,
     NOTED_MS = 60 * 1000, /* a visit so soon after the last one noted is not */
     GATHER_MS = 200,      /* visits within it are noted together */
+    ORG_DIGITS = 18,      /* of an organization's number */
 };
 
 struct shorturls {
@@ -129,6 +131,36 @@ static const struct type_subresource subresources[] = {
     {.name = {"goto", 4}, .verbs = VERB_BIT(VERB_GET), .get = get_goto},
 };
 
+/* The organization's namespace: the first one's where no other is named in a way that makes sense,
+ * as Grafana takes it. */
+static struct str namespace_of(struct arena *a, struct str org)
+{
+    size_t i = 0;
+    while (i < org.len && org.ptr[i] == '0') {
+        i++;
+    }
+    struct str number = str_skip(org, i);
+    bool digits = number.len && number.len <= ORG_DIGITS;
+    for (i = 0; i < number.len; i++) {
+        digits = digits && number.ptr[i] >= '0' && number.ptr[i] <= '9';
+    }
+    return !digits || str_is(number, "1") ? STR("default")
+                                          : str_from(arena_printf(a, "org-%.*s", STR_FMT(number)));
+}
+
+/* /goto/UID?orgId=N, the link that Grafana gives out. */
+static void find_goto(void *self, struct arena *a, struct str part, struct str value,
+                      struct fixed_target *ret)
+{
+    (void)self;
+    *ret = (struct fixed_target){.group = STR("shorturl.grafana.app"),
+                                 .version = STR("v1beta1"),
+                                 .ns = namespace_of(a, value),
+                                 .resource = STR("shorturls"),
+                                 .name = part,
+                                 .subresource = STR("goto")};
+}
+
 /* ---- in the background ---- */
 
 static int write_visit(struct shorturls *s, const struct visit *v, struct err *err)
@@ -230,6 +262,10 @@ int shorturls_provide(const struct shorturls_deps *d, struct shorturls **ret, st
         shorturls_release(s);
         return rc;
     }
+    documents_add_page(d->fixed_documents, &(struct fixed_page){.prefix = "/goto/",
+                                                                .param = "orgId",
+                                                                .otherwise = "/",
+                                                                .find = find_goto});
     *ret = s;
     return 0;
 }

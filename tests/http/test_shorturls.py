@@ -66,6 +66,39 @@ class Shorturls(Case):
         for verb in ("POST", "PUT", "DELETE"):
             self.assertEqual(self.server.request(verb, where, {})[0], 405)
 
+    def test_pages(self):
+        """/goto/UID, the link that Grafana gives out."""
+        default = SHORTURLS % ("v1beta1", "default")
+        for path in (default, SHORTURLS % ("v1beta1", "org-7")):
+            self.server.post("/api/v1/namespaces", {"metadata": {"name": "org-7"}})
+            self.assertEqual(self.server.post(path, shorturl("d/" + path.split("/")[-2] + "?a=b c", name="page"))[0], 201)
+        self.addCleanup(self.server.request, "DELETE", "/api/v1/namespaces/org-7")
+        self.addCleanup(self.server.request, "DELETE", default + "/page")
+        for query, where in (("", "default"), ("?orgId=1", "default"), ("?orgId=7", "org-7"), ("?orgId=007", "org-7"), ("?orgId=0", "default"),
+                             ("?orgId=x", "default"), ("?orgId=", "default"), ("?orgId=-7", "default"), ("?orgId=" + "9" * 30, "default"), ("?orgId=7&orgId=1", "org-7"),
+                             ("?redirect=false&resourceVersion=none&watch=1&pretty=1", "default")):
+            self.assertEqual(visit(self.server, "/goto/page" + query)[:2], (302, "/d/" + where + "?a=b%20c"), query)
+        self.assertEqual(visit(self.server, "/goto/p%61ge")[0], 302)
+        until(lambda: self.server.get(default + "/page")[2]["status"]["lastSeenAt"])
+        for none in ("none", "page?orgId=8", "%2e%2e", "..", "a%20b", "%F0%9F%98%80", "x" * 2000):
+            status, to, body = visit(self.server, "/goto/" + none)
+            self.assertEqual((status, to), (308, "/"), none)
+        for path in ("/goto", "/goto/", "/goto/a/b", "/goto/%2F%2Fevil.example", "/goto//evil.example", "/gotox/page"):
+            self.assertEqual(self.server.get(path)[0], 404, path)
+        for verb in ("POST", "PUT", "DELETE", "PATCH"):
+            self.assertEqual(self.server.request(verb, "/goto/page", {})[0], 404)
+        status, headers, _ = self.server.request("HEAD", "/goto/page")
+        self.assertEqual((status, headers["Location"]), (302, "/d/default?a=b%20c"))
+        browser = {"Accept": "text/html,application/xhtml+xml"}
+        self.assertEqual(self.server.get("/goto/page", headers=browser)[0], 302)
+        self.assertEqual(self.server.get("/goto/none", headers=browser)[0], 308)
+
+    def test_pages_ask_who_it_is(self):
+        self.made("d/a", name="mine")
+        for uid in ("page", "none"):
+            self.assertStatus(self.server.get("/goto/" + uid, headers={"Authorization": None}), 401, "Unauthorized")
+            self.assertStatus(self.server.get("/goto/" + uid, token="wrong"), 401, "Unauthorized")
+
     def test_visits_are_noted(self):
         made = self.made("d/a", name="noted")
         notes = Watch(self.server, self.path + "?resourceVersion=" + made["metadata"]["resourceVersion"])

@@ -60,11 +60,50 @@ static void test_each_writes_with_its_own_self(void **state)
     documents_destroy(d);
 }
 
+static void find_nothing(void *self, struct arena *a, struct str part, struct str value,
+                         struct fixed_target *ret)
+{
+    (void)self;
+    (void)a;
+    (void)value;
+    ret->name = part;
+}
+
+static void test_pages_end_in_one_part(void **state)
+{
+    (void)state;
+    struct documents *d = documents_create();
+    struct str part = STR("as it was");
+    documents_add(d, &(struct fixed_document){"/go", "text/plain", true, write_name, NULL});
+    documents_add_page(d, &(struct fixed_page){"/go/", "p", "/", find_nothing, NULL});
+    documents_add_page(d, &(struct fixed_page){"/go/to/", "p", "/else", find_nothing, NULL});
+    const struct fixed_page *page = documents_find_page(d, STR("/go/x y"), &part);
+    assert_non_null(page);
+    assert_string_equal(page->prefix, "/go/");
+    assert_true(str_is(part, "x y"));
+    page = documents_find_page(d, STR("/go/to/it"), &part);
+    assert_non_null(page);
+    assert_string_equal(page->otherwise, "/else");
+    assert_true(str_is(part, "it"));
+    static const char *const others[] = {"",     "/",       "/go",     "/go/",   "/goto",
+                                         "go/x", "/go/x/y", "/go/to/", "/go//x", "/GO/x"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        assert_null(documents_find_page(d, str_from(others[i]), &part));
+    }
+    assert_true(str_is(part, "it"));
+    assert_null(documents_find_page(d, STR_NULL, &part));
+    assert_null(documents_find_page(NULL, STR("/go/x"), &part));
+    assert_non_null(at(d, "/go"));
+    assert_null(at(d, "/go/x"));
+    documents_destroy(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths_are_matched_whole),
         cmocka_unit_test(test_each_writes_with_its_own_self),
+        cmocka_unit_test(test_pages_end_in_one_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
