@@ -205,6 +205,11 @@ class Gcx(unittest.TestCase):
         self.gcx("config", "use-context", "two")
         self.assertNotIn("Playlist", self.gcx("resources", "get", "playlists"))
         self.assertRegex(self.gcx("config", "list-contexts"), r"\* +two ")
+        known = {"SSL_CERT_FILE": os.path.join(self.server.data, "pki", "server.crt")}
+        login = ("login", "--yes", "tls", "--server", self.server.url, "--token", self.server.token)
+        self.assertIn("certificate signed by unknown authority", self.gcx(*login, status=1))
+        self.gcx(*login, env=known)
+        self.assertIn("p", self.gcx("resources", "get", "playlists", env=known))
 
     def test_without_a_known_user(self):
         self.gcx("resources", "get", "folders")  # from here on discovery is on the disk, which what follows does not ask for
