@@ -179,10 +179,17 @@ static void take_params(struct op *op, const struct call *c)
     op->n_params = c->n_params;
 }
 
+static bool is_gone(void *arg)
+{
+    return http_request_gone(arg);
+}
+
 static struct op *make_op(struct call *c, const struct rest *r)
 {
     struct op *op = op_create(server_engine(c->server));
     const struct route *p = &c->route;
+    op->is_gone = is_gone;
+    op->gone_arg = c->http;
     op->verb = r->verb;
     op_set_type(op, r->type, r->version);
     op->scope.workspace = STR("");

@@ -62,6 +62,8 @@
 #define LIMIT_TEXT_FIELDS 32                       /* paths in a definition's coracle.dev/text-fields */
 #define LIMIT_TEXT_QUERY_BYTES 1024                /* what is searched for */
 #define LIMIT_TEXT_QUERY_TOKENS 32
+#define LIMIT_TEXT_FACETS 16                       /* of one search */
+#define LIMIT_TEXT_SEARCH_MS 10000                 /* a search that takes longer is given up */
 #define LIMIT_TEXT_WAIT_MS 1000                    /* for which a search waits until what was just written is in the index */
 #define LIMIT_SEARCH_HITS 1000                     /* of one answer of dashboards' search */
 /* ---- definitions ---- */

@@ -111,6 +111,8 @@ struct op {
     struct list_options list;
     op_done_fn *done; /* called exactly once, on any thread; the answer or err is set */
     void *done_arg;
+    bool (*is_gone)(void *arg); /* whether whoever asked has gone, told on any thread; NULL: nobody knows */
+    void *gone_arg;             /* lives as long as `done` was not called */
 
     /* ---- the answer ---- */
     int code;        /* 0 or err.code */

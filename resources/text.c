@@ -156,8 +156,7 @@ int text_narrow(struct engine *e, struct op *op, struct err *err)
         o->words = STR_NULL;
         return 0;
     }
-    int rc = e->text.find(e->text.self, op->type, op->scope, o->words, &op->arena, &o->keys,
-                          &o->n_keys, &lacking, err);
+    int rc = e->text.find(e->text.self, op, &o->keys, &o->n_keys, &lacking, err);
     if (rc) {
         return rc;
     }

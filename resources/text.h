@@ -43,10 +43,10 @@ void text_visit(const struct text_field *f, const yyjson_mut_val *obj, text_visi
 
 /* Finds objects by words. */
 struct text_finder {
-    /* The store keys of the type's objects in the scope (ns "": all) that match, in order, in the arena. May wait for
-     * LIMIT_TEXT_WAIT_MS. *ret_lacking: what was written lately may not be regarded. ERR_BAD_REQUEST; ERR_UNAVAILABLE. */
-    int (*find)(void *self, const struct type *t, struct scope s, struct str words, struct arena *a, struct str **ret_keys,
-                size_t *ret_n, bool *ret_lacking, struct err *err);
+    /* The store keys of the objects of the op's type and scope (ns "": all) that match the words of its list, in order, in its
+     * arena. May wait for LIMIT_TEXT_WAIT_MS. *ret_lacking: what was written lately may not be regarded. ERR_BAD_REQUEST;
+     * ERR_TIMEOUT: after LIMIT_TEXT_SEARCH_MS, or whoever asked has gone; ERR_UNAVAILABLE. */
+    int (*find)(void *self, struct op *op, struct str **ret_keys, size_t *ret_n, bool *ret_lacking, struct err *err);
     void *self;
 };
 

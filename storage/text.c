@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file of the full-text index: its layout, its connections, what is written into it.
+/* The file of the full-text index: its layout, its connections, what its last commit says.
  *
- * `doc` has what is shown, sorted and filtered by; `value` the tags and their like; `body` the
- * texts, which are needed again when a document goes, as the FTS5 table `words` keeps no copy. The
- * last column of `words` holds the parts of the title: each token and each of its ends of three
+ * `scope` numbers the pairs of type and namespace, `term` the values that are filtered and counted
+ * by (tags and their like; folders are called "folder"). `doc` is what every question walks
+ * through, and small; `shown` has what only hits need: the title, and the texts, which are needed
+ * again when a document goes, as the FTS5 table `words` keeps no copy. `title` holds the documents
+ * of a scope in the order of their titles. `value` tells which document has which term, and
+ * `tally` how many of a scope's documents do, so that counting over everything reads no documents;
+ * the term of a name without a value stands for whatever has one of that name.
+ *
+ * The last column of `words` holds the parts of the title: each token and each of its ends of three
  * bytes or more, so that "metheus", as the beginning of an end of "prometheus", is found like any
  * beginning of a token. (Measured with 100,000 titles of 2 to 6 words and texts: the parts cost 8.5
  * MB and 14 us a document, FTS5's trigram tokenizer over the titles 9.1 MB and 13 us, both answer
@@ -30,55 +36,36 @@
 /* LOG_PAGES: of the log that are written before they go into the file, which takes two syncs. */
 enum {
     LOG_PAGES = 4096,
-    LAYOUT = 1,
+    LAYOUT = 2,
     BUSY_MS = 5000,
     IDLE_MAX = 4,
     WRITER_CACHE_KIB = 4096,
     READER_CACHE_KIB = 1024
 };
 
-const double text_column_weights[TEXT_COLUMNS] = {8, 4, 2, 1};
-
 static const char layout[] =
     "BEGIN;"
     "CREATE TABLE place(one INTEGER PRIMARY KEY, origin TEXT, rev INTEGER) STRICT;"
     "CREATE TABLE type(name TEXT PRIMARY KEY, generation INTEGER, complete INTEGER) STRICT;"
-    "CREATE TABLE doc(id INTEGER PRIMARY KEY, key TEXT UNIQUE NOT NULL, type TEXT, ns TEXT, name "
-    "TEXT, folder TEXT,"
-    " title TEXT, sorted TEXT, created INTEGER, updated INTEGER) STRICT;"
-    "CREATE INDEX doc_title ON doc(ns, sorted, name, type);"
-    "CREATE INDEX doc_type ON doc(type, ns);"
-    "CREATE INDEX doc_folder ON doc(folder, ns, type);"
-    "CREATE TABLE body(id INTEGER PRIMARY KEY, w8 TEXT, w4 TEXT, w2 TEXT, w1 TEXT) STRICT;"
-    "CREATE TABLE value(name TEXT, value TEXT, doc INTEGER, PRIMARY KEY(name, value, doc)) STRICT, "
-    "WITHOUT ROWID;"
-    "CREATE INDEX value_doc ON value(doc, name);"
-    "CREATE VIRTUAL TABLE words USING fts5(w8, w4, w2, w1, parts, content='',"
+    "CREATE TABLE scope(id INTEGER PRIMARY KEY, type TEXT, ns TEXT, prefix TEXT, n INTEGER,"
+    " bytes INTEGER, UNIQUE(type, ns)) STRICT;"
+    "CREATE TABLE term(id INTEGER PRIMARY KEY, name TEXT, value TEXT, UNIQUE(name, value)) STRICT;"
+    "CREATE TABLE tally(scope INTEGER, term INTEGER, n INTEGER, PRIMARY KEY(scope, term)) STRICT,"
+    " WITHOUT ROWID;"
+    "CREATE TABLE doc(id INTEGER PRIMARY KEY, scope INTEGER, folder INTEGER, created INTEGER,"
+    " updated INTEGER, bytes INTEGER, name TEXT) STRICT;"
+    "CREATE UNIQUE INDEX doc_name ON doc(name, scope);"
+    "CREATE TABLE title(scope INTEGER, sorted TEXT, name TEXT, doc INTEGER,"
+    " PRIMARY KEY(scope, sorted, name, doc)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE shown(id INTEGER PRIMARY KEY, title TEXT, w8 TEXT, w4 TEXT, w2 TEXT, w1 TEXT)"
+    " STRICT;"
+    "CREATE TABLE value(term INTEGER, doc INTEGER, PRIMARY KEY(term, doc)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX value_doc ON value(doc, term);"
+    "CREATE VIRTUAL TABLE words USING fts5(w8, w4, w2, w1, parts, content='', columnsize=0,"
     " tokenize='unicode61 remove_diacritics 2');"
     "PRAGMA application_id = 1415074865;"
-    "PRAGMA user_version = 1;"
+    "PRAGMA user_version = 2;"
     "COMMIT";
-
-static const char *const sql[TX_STMTS] = {
-    [TX_FIND] = "SELECT id FROM doc WHERE key = ?1",
-    [TX_DOC_INSERT] =
-        "INSERT INTO doc(key, type, ns, name, folder, title, sorted, created, updated)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [TX_DOC_DELETE] = "DELETE FROM doc WHERE id = ?1",
-    [TX_BODY_GET] = "SELECT w8, w4, w2, w1, title FROM body JOIN doc USING(id) WHERE id = ?1",
-    [TX_BODY_INSERT] = "INSERT INTO body(id, w8, w4, w2, w1) VALUES(?1, ?2, ?3, ?4, ?5)",
-    [TX_BODY_DELETE] = "DELETE FROM body WHERE id = ?1",
-    [TX_WORDS_INSERT] =
-        "INSERT INTO words(rowid, w8, w4, w2, w1, parts) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-    [TX_WORDS_DELETE] = "INSERT INTO words(words, rowid, w8, w4, w2, w1, parts)"
-                        " VALUES('delete', ?1, ?2, ?3, ?4, ?5, ?6)",
-    [TX_VALUE_INSERT] = "INSERT OR IGNORE INTO value(name, value, doc) VALUES(?1, ?2, ?3)",
-    [TX_VALUE_DELETE] = "DELETE FROM value WHERE doc = ?1",
-    [TX_OF_TYPE] = "SELECT id FROM doc WHERE type = ?1 LIMIT ?2",
-    [TX_TYPE_SET] = "INSERT OR REPLACE INTO type(name, generation, complete) VALUES(?1, ?2, ?3)",
-    [TX_TYPE_DELETE] = "DELETE FROM type WHERE name = ?1",
-    [TX_PLACE] = "INSERT OR REPLACE INTO place(one, origin, rev) VALUES(1, ?1, ?2)",
-};
 
 /* ---- sqlite ---- */
 
@@ -86,6 +73,9 @@ int text_error(const struct text_conn *c, struct err *err)
 {
     int code = sqlite3_errcode(c->db) & 0xff;
     bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    if (code == SQLITE_INTERRUPT) {
+        return err_set(err, ERR_TIMEOUT, "the search was given up: it took too long");
+    }
     return err_set(err,
                    damaged               ? ERR_CORRUPT
                    : code == SQLITE_FULL ? ERR_NO_SPACE
@@ -126,7 +116,7 @@ void text_bind(sqlite3_stmt *st, int i, struct str s)
     }
 }
 
-static void bind_int(sqlite3_stmt *st, int i, int64_t v)
+void text_bind_int(sqlite3_stmt *st, int i, int64_t v)
 {
     if (st) {
         sqlite3_bind_int64(st, i, v);
@@ -137,14 +127,6 @@ struct str text_column(sqlite3_stmt *st, int i, struct arena *a)
 {
     const char *p = (const char *)sqlite3_column_text(st, i);
     return arena_str(a, str_make(p ? p : "", (size_t)sqlite3_column_bytes(st, i)));
-}
-
-static sqlite3_stmt *statement(struct text_conn *c, enum text_stmt id)
-{
-    if (!c->stmts[id]) {
-        sqlite3_prepare_v3(c->db, sql[id], -1, SQLITE_PREPARE_PERSISTENT, &c->stmts[id], NULL);
-    }
-    return c->stmts[id];
 }
 
 /* ---- connections ---- */
@@ -181,7 +163,7 @@ static int conn_tokenizer(struct text_conn *c, struct err *err)
                    c->api.xCreate(context, options, 2, &c->tokenizer))) {
         r = err_set(err, ERR_INTERNAL, "this SQLite has no FTS5 with the tokenizer unicode61");
     }
-    return r;
+    return r < 0 || text_score_define(api, c) == SQLITE_OK ? r : text_error(c, err);
 }
 
 static int conn_open(const char *path, int flags, int cache_kib, struct text_conn **ret,
@@ -222,8 +204,8 @@ static int number(struct text_conn *c, const char *query, int64_t *ret, struct e
     return r < 0 ? r : 0;
 }
 
-/* ERR_CORRUPT: the file is of another layout, or no database. */
-static int conn_prepare(struct text_conn *c, struct err *err)
+/* *ret_made: the file was empty. ERR_CORRUPT: it is of another layout, or no database. */
+static int conn_prepare(struct text_conn *c, bool *ret_made, struct err *err)
 {
     int64_t version = 0, application = 0, tables = 0;
     int r = number(c, "PRAGMA user_version", &version, err);
@@ -238,6 +220,7 @@ static int conn_prepare(struct text_conn *c, struct err *err)
     if (tables) {
         return text_exec(c, "PRAGMA journal_mode=WAL", err);
     }
+    *ret_made = true;
     /* A new one stands at no position: what a power loss leaves of it is filled anew. */
     r = text_exec(c, "PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL", err);
     r = r < 0 ? r : text_exec(c, layout, err);
@@ -268,8 +251,9 @@ static int open_once(struct text *t, struct err *err)
     make_private(t->path);
     int r = conn_open(t->path, SQLITE_OPEN_CREATE, WRITER_CACHE_KIB, &c, err);
     int64_t n = 0;
-    r = r < 0 ? r : conn_prepare(c, err);
-    r = r < 0 ? r : number(c, "SELECT count(*) FROM doc", &n, err);
+    t->made = false;
+    r = r < 0 ? r : conn_prepare(c, &t->made, err);
+    r = r < 0 ? r : number(c, "SELECT coalesce(sum(n), 0) FROM scope", &n, err);
     if (r < 0) {
         conn_close(c);
         return r;
@@ -341,6 +325,11 @@ void text_close(struct text *t)
     free(t);
 }
 
+bool text_is_new(const struct text *t)
+{
+    return t->made && t->writer;
+}
+
 int text_reset(struct text *t, struct err *err)
 {
     pthread_rwlock_wrlock(&t->file);
@@ -353,7 +342,7 @@ int text_reset(struct text *t, struct err *err)
 
 /* ---- readers ---- */
 
-static int closed(struct err *err)
+int text_closed(struct err *err)
 {
     return err_set(err, ERR_IO, "the full-text index could not be opened anew");
 }
@@ -373,7 +362,7 @@ static struct text_conn *take_idle(struct text *t)
 int text_reader(struct text *t, struct text_conn **ret, struct err *err)
 {
     pthread_rwlock_rdlock(&t->file);
-    int r = t->writer ? 0 : closed(err);
+    int r = t->writer ? 0 : text_closed(err);
     if (r == 0 && !t->path) {
         pthread_mutex_lock(&t->only);
         *ret = t->writer;
@@ -411,258 +400,59 @@ void text_reader_done(struct text *t, struct text_conn *c)
     pthread_rwlock_unlock(&t->file);
 }
 
-/* ---- writing ---- */
+/* ---- what there is ---- */
 
-static void end_write(struct text *t)
+int text_position(struct text *t, struct arena *a, struct str *ret_origin, int64_t *ret_rev,
+                  struct err *err)
 {
-    if (!t->path) {
-        pthread_mutex_unlock(&t->only);
-    }
-    pthread_rwlock_unlock(&t->file);
-}
-
-int text_begin(struct text *t, struct err *err)
-{
-    pthread_rwlock_rdlock(&t->file);
-    if (!t->path) {
-        pthread_mutex_lock(&t->only);
-    }
-    int r = t->writer ? text_exec(t->writer, "BEGIN IMMEDIATE", err) : closed(err);
+    struct text_conn *c;
+    sqlite3_stmt *st = NULL;
+    int r = text_reader(t, &c, err);
     if (r < 0) {
-        end_write(t);
+        return r;
     }
-    t->added = 0;
-    return r;
-}
-
-void text_rollback(struct text *t)
-{
-    if (!sqlite3_get_autocommit(t->writer->db)) {
-        text_exec(t->writer, "ROLLBACK", NULL);
+    sqlite3_prepare_v2(c->db, "SELECT origin, rev FROM place", -1, &st, NULL);
+    r = text_step(c, st, err);
+    if (r >= 0) {
+        *ret_origin = r ? text_column(st, 0, a) : STR("");
+        *ret_rev = r ? sqlite3_column_int64(st, 1) : 0;
     }
-    end_write(t);
-}
-
-int text_commit(struct text *t, struct str origin, int64_t rev, struct err *err)
-{
-    struct text_conn *c = t->writer;
-    sqlite3_stmt *st = statement(c, TX_PLACE);
-    text_bind(st, 1, origin);
-    bind_int(st, 2, rev);
-    int r = text_run(c, st, err);
-    r = r < 0 ? r : text_exec(c, "COMMIT", err);
-    if (r == 0) {
-        atomic_fetch_add(&t->count, t->added);
-        end_write(t);
-    }
-    return r;
-}
-
-int64_t text_count(const struct text *t)
-{
-    return atomic_load(&t->count);
-}
-
-static struct str cut_text(struct str s)
-{
-    if (s.len <= LIMIT_TEXT_BYTES) {
-        return s;
-    }
-    s.len = LIMIT_TEXT_BYTES;
-    for (int i = 0; i < 4 && s.len && ((unsigned char)s.ptr[s.len] & 0xc0) == 0x80; i++) {
-        s.len--;
-    }
-    return s;
-}
-
-/* Binds texts and parts of a title from the second parameter on; what is bound must stay. */
-static void bind_words(const struct text_conn *c, sqlite3_stmt *st, int64_t id,
-                       const struct str texts[TEXT_COLUMNS], struct str title, struct arena *a,
-                       struct buf *parts)
-{
-    text_parts(c, title, a, parts);
-    bind_int(st, 1, id);
-    for (int i = 0; i < TEXT_COLUMNS; i++) {
-        text_bind(st, i + 2, texts[i]);
-    }
-    text_bind(st, TEXT_COLUMNS + 2, buf_str(parts));
-}
-
-static int remove_words(struct text_conn *c, int64_t id, struct err *err)
-{
-    struct arena a;
-    struct str texts[TEXT_COLUMNS], title = STR_NULL;
-    AUTO(buf_finish) struct buf parts = {0};
-    sqlite3_stmt *get = statement(c, TX_BODY_GET), *st = statement(c, TX_WORDS_DELETE);
-    arena_init(&a, 0);
-    bind_int(get, 1, id);
-    int r = text_step(c, get, err);
-    if (r > 0) {
-        for (int i = 0; i < TEXT_COLUMNS; i++) {
-            texts[i] = text_column(get, i, &a);
-        }
-        title = text_column(get, TEXT_COLUMNS, &a);
-        sqlite3_reset(get);
-        bind_words(c, st, id, texts, title, &a, &parts);
-        r = text_run(c, st, err);
-    } else if (r == 0) {
-        r = err_set(err, ERR_CORRUPT, "the full-text index lacks the texts of a document");
-    }
-    arena_finish(&a);
-    return r;
-}
-
-static int remove_row(struct text_conn *c, int64_t id, struct err *err)
-{
-    static const enum text_stmt each[] = {TX_VALUE_DELETE, TX_BODY_DELETE, TX_DOC_DELETE};
-    int r = remove_words(c, id, err);
-    for (size_t i = 0; r == 0 && i < sizeof(each) / sizeof(*each); i++) {
-        sqlite3_stmt *st = statement(c, each[i]);
-        bind_int(st, 1, id);
-        r = text_run(c, st, err);
-    }
-    return r;
-}
-
-/* *ret 0: there is none. */
-static int find_row(struct text_conn *c, struct str key, int64_t *ret, struct err *err)
-{
-    sqlite3_stmt *st = statement(c, TX_FIND);
-    text_bind(st, 1, key);
-    int r = text_step(c, st, err);
-    *ret = 0;
-    if (r > 0) {
-        *ret = sqlite3_column_int64(st, 0);
-        sqlite3_reset(st);
-    }
+    sqlite3_finalize(st);
+    text_reader_done(t, c);
     return r < 0 ? r : 0;
 }
 
-int text_remove(struct text *t, struct str key, struct err *err)
+int text_types(struct text *t, struct arena *a, struct text_type **ret, size_t *ret_n,
+               struct err *err)
 {
-    int64_t id;
-    int r = find_row(t->writer, key, &id, err);
-    t->added -= r == 0 && id;
-    return r < 0 || !id ? r : remove_row(t->writer, id, err);
-}
-
-static int insert_doc(struct text_conn *c, const struct text_document *d, struct str title,
-                      struct arena *a, int64_t *ret_id, struct err *err)
-{
-    AUTO(buf_finish) struct buf sorted = {0};
-    sqlite3_stmt *st = statement(c, TX_DOC_INSERT);
-    text_sorted(c, title, a, &sorted);
-    const struct str texts[] = {d->key,    d->type, d->ns,           d->name,
-                                d->folder, title,   buf_str(&sorted)};
-    int n = (int)(sizeof(texts) / sizeof(*texts));
-    for (int i = 0; i < n; i++) {
-        text_bind(st, i + 1, texts[i]);
+    struct text_conn *c;
+    sqlite3_stmt *st = NULL;
+    struct text_type *types = NULL;
+    size_t n = 0, cap = 0;
+    int r = text_reader(t, &c, err);
+    if (r < 0) {
+        return r;
     }
-    bind_int(st, n + 1, d->created_us);
-    bind_int(st, n + 2, d->updated_us);
-    int r = text_run(c, st, err);
-    *ret_id = sqlite3_last_insert_rowid(c->db);
-    return r;
-}
-
-static int insert_words(struct text_conn *c, int64_t id, const struct str texts[TEXT_COLUMNS],
-                        struct str title, struct arena *a, struct err *err)
-{
-    AUTO(buf_finish) struct buf parts = {0};
-    sqlite3_stmt *st = statement(c, TX_BODY_INSERT);
-    bind_int(st, 1, id);
-    for (int i = 0; i < TEXT_COLUMNS; i++) {
-        text_bind(st, i + 2, texts[i]);
-    }
-    int r = text_run(c, st, err);
-    st = statement(c, TX_WORDS_INSERT);
-    bind_words(c, st, id, texts, title, a, &parts);
-    return r < 0 ? r : text_run(c, st, err);
-}
-
-static int insert_values(struct text_conn *c, int64_t id, const struct text_document *d,
-                         struct err *err)
-{
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < d->n_values; i++) {
-        sqlite3_stmt *st = statement(c, TX_VALUE_INSERT);
-        text_bind(st, 1, d->values[i].name);
-        text_bind(st, 2, cut_text(d->values[i].value));
-        bind_int(st, 3, id);
-        r = text_run(c, st, err);
-    }
-    return r;
-}
-
-/* Texts as they are kept: what goes in must come out again unchanged when the document goes. */
-static struct str keep_text(struct str s, struct arena *a)
-{
-    AUTO(buf_finish) struct buf b = {0};
-    s = cut_text(s);
-    if (!memchr(s.ptr ? s.ptr : "", 0, s.len) && utf8_valid(s)) {
-        return s;
-    }
-    utf8_repair(&b, s);
-    for (size_t i = 0; i < b.len; i++) {
-        b.ptr[i] = b.ptr[i] ? b.ptr[i] : ' ';
-    }
-    return arena_str(a, buf_str(&b));
-}
-
-int text_put(struct text *t, const struct text_document *d, struct err *err)
-{
-    struct arena a;
-    int64_t id = 0;
-    arena_init(&a, 0);
-    struct str texts[TEXT_COLUMNS], title = keep_text(d->title, &a);
-    for (int i = 0; i < TEXT_COLUMNS; i++) {
-        texts[i] = keep_text(d->texts[i], &a);
-    }
-    int r = text_remove(t, d->key, err);
-    r = r < 0 ? r : insert_doc(t->writer, d, title, &a, &id, err);
-    r = r < 0 ? r : insert_words(t->writer, id, texts, title, &a, err);
-    r = r < 0 ? r : insert_values(t->writer, id, d, err);
-    t->added++;
-    arena_finish(&a);
-    return r;
-}
-
-int text_remove_some(struct text *t, struct str type, size_t limit, bool *ret_more, struct err *err)
-{
-    struct text_conn *c = t->writer;
-    struct arena a;
-    size_t n = 0;
-    int r;
-    sqlite3_stmt *st = statement(c, TX_OF_TYPE);
-    arena_init(&a, 0);
-    int64_t *ids = arena_alloc(&a, (limit + 1) * sizeof(*ids));
-    text_bind(st, 1, type);
-    bind_int(st, 2, (int64_t)limit);
+    sqlite3_prepare_v2(c->db, "SELECT name, generation, complete FROM type ORDER BY name", -1, &st,
+                       NULL);
     while ((r = text_step(c, st, err)) > 0) {
-        ids[n++] = sqlite3_column_int64(st, 0);
+        if (n == cap) {
+            struct text_type *more = arena_alloc(a, (cap * 2 + 8) * sizeof(*more));
+            if (n) {
+                memcpy(more, types, n * sizeof(*more));
+            }
+            types = more;
+            cap = cap * 2 + 8;
+        }
+        types[n++] = (struct text_type){.name = text_column(st, 0, a),
+                                        .generation = (uint64_t)sqlite3_column_int64(st, 1),
+                                        .complete = sqlite3_column_int(st, 2) != 0};
     }
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        r = remove_row(c, ids[i], err);
-        t->added--;
+    sqlite3_finalize(st);
+    text_reader_done(t, c);
+    if (r == 0) {
+        *ret = types;
+        *ret_n = n;
     }
-    *ret_more = n == limit;
-    arena_finish(&a);
     return r;
-}
-
-int text_note_type(struct text *t, struct str type, uint64_t generation, bool complete,
-                   struct err *err)
-{
-    sqlite3_stmt *st = statement(t->writer, TX_TYPE_SET);
-    text_bind(st, 1, type);
-    bind_int(st, 2, (int64_t)generation);
-    bind_int(st, 3, complete);
-    return text_run(t->writer, st, err);
-}
-
-int text_forget_type(struct text *t, struct str type, struct err *err)
-{
-    sqlite3_stmt *st = statement(t->writer, TX_TYPE_DELETE);
-    text_bind(st, 1, type);
-    return text_run(t->writer, st, err);
 }

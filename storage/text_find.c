@@ -1,156 +1,129 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions to the full-text index. Each becomes SQL that is put together here from fixed pieces;
- * what users give is bound. */
+/* Questions to the full-text index: what is asked becomes a set of matches (text_match.c), of which
+ * a part is shown (text_order.c) and all are counted (text_facets.c), each from the same state of
+ * the file. Nothing that users give becomes SQL. */
 #include "storage/text_priv.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/cleanup.h"
-#include "base/limits.h"
+#include "base/clock.h"
 
-#define SCORE "-bm25(words, 8, 4, 2, 1, 1)"
+enum {
+    LOOK_UP = 2000
+}; /* steps of SQLite's between two looks whether the answer is still wanted */
 
-/* A question on its way to SQL: the documents that it is about. */
-struct asking {
-    struct text_conn *conn;
-    const struct text_query *q;
-    struct arena *arena;
-    bool words;      /* some are looked for */
-    struct buf from; /* FROM and WHERE, with ?n for the n-th of */
-    struct str *binds;
-    size_t n_binds;
-    struct err *err;
-};
+/* ---- beginning ---- */
 
-static void add_bind(struct asking *k, struct str s)
+static int should_stop(void *arg)
 {
-    k->binds[k->n_binds++] = s;
-    buf_addc(&k->from, '?');
-    buf_addi(&k->from, (int64_t)k->n_binds);
+    const struct text_query *q = arg;
+    return (q->until_ns && clock_mono_ns() > q->until_ns) ||
+           (q->is_given_up && q->is_given_up(q->arg));
 }
 
-static void add_any(struct asking *k, const char *column, const struct str *values, size_t n)
+static int compare_scopes(const void *x, const void *y)
 {
-    buf_printf(&k->from, " AND %s IN (", column);
-    for (size_t i = 0; i < n; i++) {
-        buf_addz(&k->from, i ? "," : "");
-        add_bind(k, values[i]);
+    int64_t a = ((const struct text_scope *)x)->id, b = ((const struct text_scope *)y)->id;
+    return (a > b) - (a < b);
+}
+
+static void add_scope(struct text_asking *k, sqlite3_stmt *st, size_t *cap)
+{
+    if (k->n_scopes == *cap) {
+        struct text_scope *more = arena_alloc(k->arena, (*cap * 2 + 4) * sizeof(*more));
+        if (k->n_scopes) {
+            memcpy(more, k->scopes, k->n_scopes * sizeof(*more));
+        }
+        k->scopes = more;
+        *cap = *cap * 2 + 4;
     }
-    buf_addc(&k->from, ')');
+    k->scopes[k->n_scopes++] = (struct text_scope){.id = sqlite3_column_int64(st, 0),
+                                                   .n = sqlite3_column_int64(st, 1),
+                                                   .type = text_column(st, 2, k->arena),
+                                                   .ns = text_column(st, 3, k->arena),
+                                                   .prefix = text_column(st, 4, k->arena)};
 }
 
-static void add_filters(struct asking *k)
+static bool is_before(const struct text_query *q, size_t i)
+{
+    for (size_t j = 0; j < i; j++) {
+        if (str_eq(q->types[i], q->types[j])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int read_scopes(struct text_asking *k)
 {
     const struct text_query *q = k->q;
-    add_any(k, "d.type", q->types, q->n_types);
-    if (q->ns.ptr) {
-        buf_addz(&k->from, " AND d.ns = ");
-        add_bind(k, q->ns);
+    size_t cap = 0;
+    int r = 0;
+    sqlite3_stmt *st =
+        text_prepare(k, q->ns.ptr ? "SELECT id, n, type, ns, prefix FROM scope WHERE type = ?1"
+                                    " AND ns = ?2"
+                                  : "SELECT id, n, type, ns, prefix FROM scope WHERE type = ?1");
+    for (size_t i = 0; r == 0 && i < q->n_types; i++) {
+        text_bind(st, 1, q->types[i]);
+        if (q->ns.ptr) {
+            text_bind(st, 2, q->ns);
+        }
+        while (!is_before(q, i) && (r = text_step(k->conn, st, k->err)) > 0) {
+            add_scope(k, st, &cap);
+        }
     }
-    if (q->n_folders) {
-        add_any(k, "d.folder", q->folders, q->n_folders);
+    sqlite3_finalize(st);
+    if (k->n_scopes) {
+        qsort(k->scopes, k->n_scopes, sizeof(*k->scopes), compare_scopes);
     }
-    if (q->n_names) {
-        add_any(k, "d.name", q->names, q->n_names);
-    }
-    for (size_t i = 0; i < q->n_tags; i++) {
-        buf_addz(&k->from, " AND EXISTS (SELECT 1 FROM value t WHERE t.doc = d.id AND"
-                           " t.name = 'tags' AND t.value = ");
-        add_bind(k, q->tags[i]);
-        buf_addc(&k->from, ')');
-    }
+    return r;
 }
 
-/* *ret_any: false where nothing can be found. */
-static int asking_init(struct asking *k, bool *ret_any)
+static int read_there(struct text_asking *k)
 {
-    const struct text_query *q = k->q;
-    enum text_meaning meaning;
-    AUTO(buf_finish) struct buf expression = {0};
-    size_t room = 2 + q->n_types + q->n_folders + q->n_names + q->n_tags;
-    int r = text_expression(k->conn, q->words, k->arena, &expression, &meaning, k->err);
-    if (r < 0) {
-        return r;
-    }
-    *ret_any = meaning != TEXT_NONE && q->n_types;
-    k->words = meaning == TEXT_SOME;
-    k->binds = arena_alloc(k->arena, room * sizeof(*k->binds));
-    if (k->words) {
-        buf_addz(&k->from, " FROM words CROSS JOIN doc d ON d.id = words.rowid WHERE words MATCH ");
-        add_bind(k, arena_str(k->arena, buf_str(&expression)));
-    } else {
-        buf_addz(&k->from, " FROM doc d WHERE true");
-    }
-    add_filters(k);
-    return 0;
-}
-
-/* NULL: it could not be prepared. */
-static sqlite3_stmt *ask(struct asking *k, const char *what, const char *rest)
-{
-    AUTO(buf_finish) struct buf text = {0};
-    sqlite3_stmt *st = NULL;
-    buf_addz(&text, what);
-    buf_add(&text, buf_str(&k->from));
-    buf_addz(&text, rest);
-    sqlite3_prepare_v2(k->conn->db, text.ptr, (int)text.len, &st, NULL);
-    for (size_t i = 0; i < k->n_binds; i++) {
-        text_bind(st, (int)i + 1, k->binds[i]);
-    }
-    return st;
-}
-
-static int ask_number(struct asking *k, const char *what, const char *rest, int64_t *ret)
-{
-    sqlite3_stmt *st = ask(k, what, rest);
+    sqlite3_stmt *st = text_prepare(k, "SELECT sum(n), sum(bytes) FROM scope");
     int r = text_step(k->conn, st, k->err);
     if (r > 0) {
-        *ret = sqlite3_column_int64(st, 0);
+        k->there = sqlite3_column_int64(st, 0);
+        k->ranking.average = sqlite3_column_double(st, 1) / (double)(k->there ? k->there : 1);
+        k->ranking.average = k->ranking.average > 1 ? k->ranking.average : 1;
     }
     sqlite3_finalize(st);
     return r < 0 ? r : 0;
 }
 
+/* *ret_any: false where nothing can be found. */
+static int begin(struct text_asking *k, bool *ret_any)
+{
+    const struct text_query *q = k->q;
+    enum text_meaning meaning = TEXT_NONE;
+    AUTO(buf_finish) struct buf expression = {0};
+    int r =
+        text_expression(k->conn, q->words, k->arena, &expression, &k->ranking, &meaning, k->err);
+    r = r < 0 ? r : read_scopes(k);
+    r = r < 0 ? r : read_there(k);
+    k->conn->ranking = &k->ranking;
+    k->expression = expression.len ? arena_str(k->arena, buf_str(&expression)) : STR("");
+    k->filtered = q->n_folders || q->n_names || q->n_tags;
+    *ret_any = meaning != TEXT_NONE && k->n_scopes;
+    return r;
+}
+
 /* ---- hits ---- */
 
-static const char *order(const struct asking *k)
-{
-    bool down = k->q->descending;
-    switch (k->q->sort) {
-    case TEXT_BY_TITLE:
-        return down ? "d.sorted DESC, d.name DESC" : "d.sorted, d.name";
-    case TEXT_BY_NAME:
-        return down ? "d.name DESC, d.type DESC" : "d.name, d.type";
-    case TEXT_BY_CREATED:
-        return down ? "d.created DESC, d.name DESC" : "d.created, d.name";
-    case TEXT_BY_UPDATED:
-        return down ? "d.updated DESC, d.name DESC" : "d.updated, d.name";
-    case TEXT_BY_RELEVANCE:
-        break;
-    }
-    return k->words ? "score DESC, d.type DESC, d.sorted, d.name" : "d.type DESC, d.sorted, d.name";
-}
+/* What is asked of each hit. */
+struct showing {
+    sqlite3_stmt *hit, *tags;
+};
 
-static void read_hit(sqlite3_stmt *st, struct arena *a, struct text_hit *h, int64_t *ret_id)
-{
-    struct str *const texts[] = {&h->key, &h->type, &h->ns, &h->name, &h->folder, &h->title};
-    int n = (int)(sizeof(texts) / sizeof(*texts));
-    *h = (struct text_hit){0};
-    for (int i = 0; i < n; i++) {
-        *texts[i] = text_column(st, i, a);
-    }
-    h->created_us = sqlite3_column_int64(st, n);
-    h->updated_us = sqlite3_column_int64(st, n + 1);
-    *ret_id = sqlite3_column_int64(st, n + 2);
-    h->score = sqlite3_column_double(st, n + 3);
-}
-
-static int read_tags(struct asking *k, sqlite3_stmt *st, int64_t id, struct text_hit *h)
+static int read_tags(struct text_asking *k, sqlite3_stmt *st, int64_t id, struct text_hit *h)
 {
     struct str tags[LIMIT_TEXT_VALUES];
     size_t n = 0;
     int r = 1;
-    if (st) {
-        sqlite3_bind_int64(st, 1, id);
-    }
+    text_bind_int(st, 1, id);
     while (n < LIMIT_TEXT_VALUES && (r = text_step(k->conn, st, k->err)) > 0) {
         tags[n++] = text_column(st, 0, k->arena);
     }
@@ -161,117 +134,65 @@ static int read_tags(struct asking *k, sqlite3_stmt *st, int64_t id, struct text
     return r < 0 ? r : 0;
 }
 
-static int read_hits(struct asking *k, struct text_found *f)
+static void read_hit(sqlite3_stmt *st, struct arena *a, struct text_hit *h)
 {
-    AUTO(buf_finish) struct buf rest = {0};
-    struct text_conn *c = k->conn;
-    sqlite3_stmt *tags = NULL;
-    int64_t room = k->q->limit < f->total ? k->q->limit : f->total, id;
-    int r = 0;
-    buf_printf(&rest, " ORDER BY %s LIMIT %lld OFFSET %lld", order(k), (long long)k->q->limit,
-               (long long)k->q->offset);
-    f->hits = arena_alloc(k->arena, ((size_t)room + 1) * sizeof(*f->hits));
-    sqlite3_stmt *st = ask(k,
-                           k->words ? "SELECT d.key, d.type, d.ns, d.name, d.folder, d.title,"
-                                      " d.created, d.updated, d.id, " SCORE " AS score"
-                                    : "SELECT d.key, d.type, d.ns, d.name, d.folder, d.title,"
-                                      " d.created, d.updated, d.id, 0",
-                           rest.ptr);
-    sqlite3_prepare_v2(c->db, "SELECT value FROM value WHERE doc = ?1 AND name = 'tags'", -1, &tags,
-                       NULL);
-    while (r >= 0 && f->n_hits < (size_t)room && (r = text_step(c, st, k->err)) > 0) {
-        struct text_hit *h = &f->hits[f->n_hits++];
-        read_hit(st, k->arena, h, &id);
+    struct str *const texts[] = {&h->name, &h->type, &h->ns, &h->key, &h->folder, &h->title};
+    int n = (int)(sizeof(texts) / sizeof(*texts));
+    for (int i = 0; i < n; i++) {
+        *texts[i] = text_column(st, i, a);
+    }
+    h->created_us = sqlite3_column_int64(st, n);
+    h->updated_us = sqlite3_column_int64(st, n + 1);
+}
+
+static int show(struct text_asking *k, const struct showing *s, const struct text_match *m,
+                struct text_hit *h)
+{
+    *h = (struct text_hit){.score = m->score};
+    text_bind_int(s->hit, 1, m->id);
+    int r = text_step(k->conn, s->hit, k->err);
+    if (r == 0) {
+        return err_set(k->err, ERR_CORRUPT, "the full-text index lacks a document");
+    }
+    if (r > 0) {
+        read_hit(s->hit, k->arena, h);
+        sqlite3_reset(s->hit);
+        r = read_tags(k, s->tags, m->id, h);
+    }
+    return r;
+}
+
+static int show_hits(struct text_asking *k, struct text_found *f)
+{
+    struct text_match *window = NULL;
+    size_t n = 0;
+    int r = text_window(k, &window, &n);
+    const struct showing s = {
+        text_prepare(k, "SELECT d.name, p.type, p.ns, p.prefix || d.name, ifnull(t.value, ''),"
+                        " s.title, d.created, d.updated FROM doc d CROSS JOIN shown s ON s.id ="
+                        " d.id CROSS JOIN scope p ON p.id = d.scope"
+                        " LEFT JOIN term t ON t.id = d.folder WHERE d.id = ?1"),
+        text_prepare(k, "SELECT t.value FROM value v CROSS JOIN term t ON t.id = v.term"
+                        " WHERE v.doc = ?1 AND t.name = 'tags' ORDER BY t.value")};
+    f->hits = arena_alloc(k->arena, (n + 1) * sizeof(*f->hits));
+    while (r == 0 && f->n_hits < n) {
+        struct text_hit *h = &f->hits[f->n_hits];
+        r = show(k, &s, &window[f->n_hits++], h);
         f->max_score = h->score > f->max_score ? h->score : f->max_score;
-        r = read_tags(k, tags, id, h);
     }
-    sqlite3_finalize(tags);
-    sqlite3_finalize(st);
-    return r < 0 ? r : 0;
-}
-
-/* ---- facets ---- */
-
-static int read_terms(struct asking *k, sqlite3_stmt *st, struct text_facet *f)
-{
-    size_t cap = 0, limit = k->q->facet_limit > 0 ? (size_t)k->q->facet_limit : 0;
-    int r;
-    while ((r = text_step(k->conn, st, k->err)) > 0) {
-        int64_t count = sqlite3_column_int64(st, 1);
-        f->total += count;
-        if (f->n_terms == limit) {
-            continue;
-        }
-        if (f->n_terms == cap) {
-            struct text_term *more = arena_alloc(k->arena, (cap * 2 + 16) * sizeof(*more));
-            if (cap) {
-                memcpy(more, f->terms, cap * sizeof(*more));
-            }
-            f->terms = more;
-            cap = cap * 2 + 16;
-        }
-        f->terms[f->n_terms++] =
-            (struct text_term){.term = text_column(st, 0, k->arena), .count = count};
-    }
-    return r;
-}
-
-static int count_folders(struct asking *k, struct text_facet *f)
-{
-    sqlite3_stmt *st = ask(k, "SELECT d.folder, count(*) AS n",
-                           " AND d.folder <> '' GROUP BY d.folder ORDER BY n DESC, d.folder");
-    int r = read_terms(k, st, f);
-    sqlite3_finalize(st);
-    return r < 0 ? r : ask_number(k, "SELECT count(*)", " AND d.folder = ''", &f->missing);
-}
-
-static int count_values(struct asking *k, int64_t found, struct text_facet *f)
-{
-    struct asking own = *k;
-    /* Once more with the values beside each document. */
-    own.from = (struct buf){0};
-    own.n_binds = k->n_binds;
-    buf_addz(&own.from, " FROM (SELECT d.id");
-    buf_add(&own.from, buf_str(&k->from));
-    buf_printf(&own.from, ") m CROSS JOIN value v ON v.doc = m.id AND v.name = ?%zu",
-               own.n_binds + 1);
-    own.binds = arena_alloc(k->arena, (own.n_binds + 1) * sizeof(*own.binds));
-    memcpy(own.binds, k->binds, k->n_binds * sizeof(*own.binds));
-    own.binds[own.n_binds++] = f->name;
-    sqlite3_stmt *st =
-        ask(&own, "SELECT v.value, count(*) AS n", " GROUP BY v.value ORDER BY n DESC, v.value");
-    int r = read_terms(k, st, f);
-    sqlite3_finalize(st);
-    int64_t having = 0;
-    r = r < 0 ? r : ask_number(&own, "SELECT count(DISTINCT m.id)", "", &having);
-    f->missing = found - having;
-    buf_finish(&own.from);
-    return r;
-}
-
-static int read_facets(struct asking *k, struct text_found *f)
-{
-    int r = 0;
-    f->facets = arena_zero(k->arena, (k->q->n_facets + 1) * sizeof(*f->facets));
-    while (r == 0 && f->n_facets < k->q->n_facets) {
-        struct text_facet *each = &f->facets[f->n_facets];
-        each->name = k->q->facets[f->n_facets++];
-        r = str_is(each->name, "folder") ? count_folders(k, each) : count_values(k, f->total, each);
-    }
+    sqlite3_finalize(s.hit);
+    sqlite3_finalize(s.tags);
     return r;
 }
 
 /* ---- */
 
-static int find(struct asking *k, struct text_found *f)
+static int make_facets(struct text_asking *k, struct text_found *f)
 {
-    int r = ask_number(k, "SELECT count(*)", "", &f->total);
-    r = r < 0 ? r : read_hits(k, f);
-    return r < 0 ? r : read_facets(k, f);
-}
-
-static int find_none(struct asking *k, struct text_found *f)
-{
+    if (k->q->n_facets > LIMIT_TEXT_FACETS) {
+        return err_set(k->err, ERR_BAD_REQUEST, "there may be %d facets at most",
+                       LIMIT_TEXT_FACETS);
+    }
     f->facets = arena_zero(k->arena, (k->q->n_facets + 1) * sizeof(*f->facets));
     for (; f->n_facets < k->q->n_facets; f->n_facets++) {
         f->facets[f->n_facets].name = k->q->facets[f->n_facets];
@@ -279,51 +200,81 @@ static int find_none(struct asking *k, struct text_found *f)
     return 0;
 }
 
-int text_find(struct text *t, const struct text_query *q, struct arena *a, struct text_found *ret,
-              struct err *err)
+static int find(struct text_asking *k, struct text_found *f)
 {
-    struct asking k = {.q = q, .arena = a, .err = err};
-    struct text_found f = {0};
-    bool any = false;
-    int r = text_reader(t, &k.conn, err);
-    if (r < 0) {
-        return r;
+    bool every = text_is_ordered(k);
+    k->names = k->q->sort == TEXT_BY_NAME || k->q->sort == TEXT_BY_CREATED ||
+               k->q->sort == TEXT_BY_UPDATED;
+    int r = every ? 0 : text_match(k);
+    f->total = every ? text_everything(k) : (int64_t)k->n;
+    /* Facets first: they want the matches in the order they are in. */
+    r = r < 0 ? r : text_count_facets(k, f->facets, f->n_facets);
+    return r < 0 ? r : show_hits(k, f);
+}
+
+static int compare_keys(const void *x, const void *y)
+{
+    return str_cmp(*(const struct str *)x, *(const struct str *)y);
+}
+
+static int find_keys(struct text_asking *k, struct str **ret, size_t *ret_n)
+{
+    AUTO(buf_finish) struct buf key = {0};
+    k->names = true;
+    int r = text_match(k);
+    struct str *keys = arena_alloc(k->arena, (k->n + 1) * sizeof(*keys));
+    for (size_t i = 0; r == 0 && i < k->n; i++) {
+        key.len = 0;
+        buf_add(&key, k->scopes[k->found[i].scope].prefix);
+        buf_add(&key, k->found[i].name);
+        keys[i] = arena_str(k->arena, buf_str(&key));
     }
-    r = text_exec(k.conn, "BEGIN", err);
     if (r == 0) {
-        r = asking_init(&k, &any);
-        r = r < 0 ? r : any ? find(&k, &f) : find_none(&k, &f);
-        text_exec(k.conn, "COMMIT", NULL);
-    }
-    buf_finish(&k.from);
-    text_reader_done(t, k.conn);
-    if (r == 0) {
-        *ret = f;
+        qsort(keys, k->n, sizeof(*keys), compare_keys);
+        *ret = keys;
+        *ret_n = k->n;
     }
     return r;
 }
 
-static int find_keys(struct asking *k, struct str **ret, size_t *ret_n)
+/* What both questions are asked with. */
+static int open_asking(struct text *t, struct text_asking *k, bool *ret_any)
 {
-    struct str *keys = NULL;
-    size_t n = 0, cap = 0;
-    int r;
-    sqlite3_stmt *st = ask(k, "SELECT d.key", " ORDER BY d.key");
-    while ((r = text_step(k->conn, st, k->err)) > 0) {
-        if (n == cap) {
-            struct str *more = arena_alloc(k->arena, (cap * 2 + 16) * sizeof(*more));
-            if (n) {
-                memcpy(more, keys, n * sizeof(*more));
-            }
-            keys = more;
-            cap = cap * 2 + 16;
-        }
-        keys[n++] = text_column(st, 0, k->arena);
+    int r = text_reader(t, &k->conn, k->err);
+    if (r < 0) {
+        return r;
     }
-    sqlite3_finalize(st);
+    sqlite3_progress_handler(k->conn->db, LOOK_UP, should_stop, (void *)(uintptr_t)k->q);
+    r = text_exec(k->conn, "BEGIN", k->err);
+    return r < 0 ? r : begin(k, ret_any);
+}
+
+static void close_asking(struct text *t, struct text_asking *k)
+{
+    if (!k->conn) {
+        return;
+    }
+    sqlite3_progress_handler(k->conn->db, 0, NULL, NULL);
+    if (!sqlite3_get_autocommit(k->conn->db)) {
+        text_exec(k->conn, "COMMIT", NULL);
+    }
+    k->conn->ranking = NULL;
+    free(k->found);
+    text_reader_done(t, k->conn);
+}
+
+int text_find(struct text *t, const struct text_query *q, struct arena *a, struct text_found *ret,
+              struct err *err)
+{
+    struct text_asking k = {.q = q, .arena = a, .err = err};
+    struct text_found f = {0};
+    bool any = false;
+    int r = make_facets(&k, &f);
+    r = r < 0 ? r : open_asking(t, &k, &any);
+    r = r < 0 || !any ? r : find(&k, &f);
+    close_asking(t, &k);
     if (r == 0) {
-        *ret = keys;
-        *ret_n = n;
+        *ret = f;
     }
     return r;
 }
@@ -331,77 +282,15 @@ static int find_keys(struct asking *k, struct str **ret, size_t *ret_n)
 int text_find_keys(struct text *t, const struct text_query *q, struct arena *a, struct str **ret,
                    size_t *ret_n, struct err *err)
 {
-    struct asking k = {.q = q, .arena = a, .err = err};
+    struct text_asking k = {.q = q, .arena = a, .err = err};
     bool any = false;
-    int r = text_reader(t, &k.conn, err);
-    if (r < 0) {
-        return r;
-    }
-    r = asking_init(&k, &any);
+    int r = open_asking(t, &k, &any);
     if (r == 0 && any) {
         r = find_keys(&k, ret, ret_n);
     } else if (r == 0) {
         *ret = NULL;
         *ret_n = 0;
     }
-    buf_finish(&k.from);
-    text_reader_done(t, k.conn);
-    return r;
-}
-
-/* ---- what there is ---- */
-
-int text_position(struct text *t, struct arena *a, struct str *ret_origin, int64_t *ret_rev,
-                  struct err *err)
-{
-    struct text_conn *c;
-    sqlite3_stmt *st = NULL;
-    int r = text_reader(t, &c, err);
-    if (r < 0) {
-        return r;
-    }
-    sqlite3_prepare_v2(c->db, "SELECT origin, rev FROM place", -1, &st, NULL);
-    r = text_step(c, st, err);
-    if (r >= 0) {
-        *ret_origin = r ? text_column(st, 0, a) : STR("");
-        *ret_rev = r ? sqlite3_column_int64(st, 1) : 0;
-    }
-    sqlite3_finalize(st);
-    text_reader_done(t, c);
-    return r < 0 ? r : 0;
-}
-
-int text_types(struct text *t, struct arena *a, struct text_type **ret, size_t *ret_n,
-               struct err *err)
-{
-    struct text_conn *c;
-    sqlite3_stmt *st = NULL;
-    struct text_type *types = NULL;
-    size_t n = 0, cap = 0;
-    int r = text_reader(t, &c, err);
-    if (r < 0) {
-        return r;
-    }
-    sqlite3_prepare_v2(c->db, "SELECT name, generation, complete FROM type ORDER BY name", -1, &st,
-                       NULL);
-    while ((r = text_step(c, st, err)) > 0) {
-        if (n == cap) {
-            struct text_type *more = arena_alloc(a, (cap * 2 + 8) * sizeof(*more));
-            if (n) {
-                memcpy(more, types, n * sizeof(*more));
-            }
-            types = more;
-            cap = cap * 2 + 8;
-        }
-        types[n++] = (struct text_type){.name = text_column(st, 0, a),
-                                        .generation = (uint64_t)sqlite3_column_int64(st, 1),
-                                        .complete = sqlite3_column_int(st, 2) != 0};
-    }
-    sqlite3_finalize(st);
-    text_reader_done(t, c);
-    if (r == 0) {
-        *ret = types;
-        *ret_n = n;
-    }
+    close_asking(t, &k);
     return r;
 }

@@ -111,27 +111,41 @@ static struct str next_word(struct str *rest)
     return word;
 }
 
-/* Its tokens one after another in one of the texts. */
-static void add_phrase(struct buf *b, const struct str *tokens, size_t n, bool last)
+struct expression {
+    struct buf *text;
+    struct text_ranking *ranking;
+    size_t n_words;
+};
+
+/* A phrase begins: what of it is a word's beginning alone may be as short as somebody types. */
+static void note_phrase(struct expression *x, bool frequent)
 {
-    buf_addz(b, "({w8 w4 w2 w1} : \"");
+    x->ranking->frequent[x->ranking->n_phrases++] = frequent;
+}
+
+/* Its tokens one after another in one of the texts. */
+static void add_phrase(struct expression *x, const struct str *tokens, size_t n, bool last)
+{
+    note_phrase(x, last && n == 1 && tokens[0].len < PART_MIN);
+    buf_addz(x->text, "({w8 w4 w2 w1} : \"");
     for (size_t i = 0; i < n; i++) {
-        buf_addz(b, i ? " " : "");
-        buf_add(b, tokens[i]);
+        buf_addz(x->text, i ? " " : "");
+        buf_add(x->text, tokens[i]);
     }
-    buf_addz(b, last ? "\" *)" : "\")");
+    buf_addz(x->text, last ? "\" *)" : "\")");
 }
 
 /* Each of its tokens within one of the title. */
-static void add_within(struct buf *b, const struct str *tokens, size_t n)
+static void add_within(struct expression *x, const struct str *tokens, size_t n)
 {
-    buf_addz(b, " OR (");
+    buf_addz(x->text, " OR (");
     for (size_t i = 0; i < n; i++) {
-        buf_addz(b, i ? " AND ({parts} : \"" : "({parts} : \"");
-        buf_add(b, tokens[i]);
-        buf_addz(b, "\" *)");
+        note_phrase(x, false);
+        buf_addz(x->text, i ? " AND ({parts} : \"" : "({parts} : \"");
+        buf_add(x->text, tokens[i]);
+        buf_addz(x->text, "\" *)");
     }
-    buf_addc(b, ')');
+    buf_addc(x->text, ')');
 }
 
 static bool has_parts(const struct str *tokens, size_t n)
@@ -144,14 +158,15 @@ static bool has_parts(const struct str *tokens, size_t n)
     return true;
 }
 
-static void add_word(struct buf *b, const struct str *tokens, size_t n, bool last)
+static void add_word(struct expression *x, const struct str *tokens, size_t n, bool last)
 {
-    buf_addz(b, b->len ? " AND (" : "(");
-    add_phrase(b, tokens, n, last);
+    buf_addz(x->text, x->n_words ? " AND (" : "(");
+    add_phrase(x, tokens, n, last);
     if (has_parts(tokens, n)) {
-        add_within(b, tokens, n);
+        add_within(x, tokens, n);
     }
-    buf_addc(b, ')');
+    buf_addc(x->text, ')');
+    x->ranking->weighed = x->n_words++ > 0;
 }
 
 /* The tokens of the next word that has any. */
@@ -166,25 +181,15 @@ static size_t next_tokens(const struct text_conn *c, struct str *rest, struct ar
     return n;
 }
 
-int text_expression(const struct text_conn *c, struct str words, struct arena *a, struct buf *ret,
-                    enum text_meaning *ret_meaning, struct err *err)
+/* ERR_BAD_REQUEST: they are too many. */
+static int add_words(const struct text_conn *c, struct str words, struct arena *a,
+                     struct expression *x, struct err *err)
 {
-    if (words.len > LIMIT_TEXT_QUERY_BYTES) {
-        return err_set(err, ERR_BAD_REQUEST, "what is searched for may have %d bytes at most",
-                       LIMIT_TEXT_QUERY_BYTES);
-    }
-    struct str rest = words, first = next_word(&rest);
-    if (!first.len || (str_is(first, "*") && !next_word(&rest).len)) {
-        *ret_meaning = TEXT_ALL;
-        return 0;
-    }
     struct str *tokens, *following;
-    rest = words;
-    size_t n = next_tokens(c, &rest, a, &tokens), all = n;
-    *ret_meaning = n ? TEXT_SOME : TEXT_NONE;
+    size_t n = next_tokens(c, &words, a, &tokens), all = n;
     while (n && all <= LIMIT_TEXT_QUERY_TOKENS) {
-        size_t more = next_tokens(c, &rest, a, &following);
-        add_word(ret, tokens, n, !more);
+        size_t more = next_tokens(c, &words, a, &following);
+        add_word(x, tokens, n, !more);
         tokens = following;
         n = more;
         all += more;
@@ -192,4 +197,26 @@ int text_expression(const struct text_conn *c, struct str words, struct arena *a
     return n ? err_set(err, ERR_BAD_REQUEST, "what is searched for may have %d words at most",
                        LIMIT_TEXT_QUERY_TOKENS)
              : 0;
+}
+
+int text_expression(const struct text_conn *c, struct str words, struct arena *a, struct buf *ret,
+                    struct text_ranking *ret_ranking, enum text_meaning *ret_meaning,
+                    struct err *err)
+{
+    struct expression x = {.text = ret, .ranking = ret_ranking};
+    struct str rest = words, first = next_word(&rest);
+    *ret_ranking = (struct text_ranking){.n_phrases = 0};
+    if (words.len > LIMIT_TEXT_QUERY_BYTES) {
+        return err_set(err, ERR_BAD_REQUEST, "what is searched for may have %d bytes at most",
+                       LIMIT_TEXT_QUERY_BYTES);
+    }
+    if (!first.len || (str_is(first, "*") && !next_word(&rest).len)) {
+        *ret_meaning = TEXT_ALL;
+        return 0;
+    }
+    int r = add_words(c, words, a, &x, err);
+    if (r == 0) {
+        *ret_meaning = x.n_words ? TEXT_SOME : TEXT_NONE;
+    }
+    return r;
 }

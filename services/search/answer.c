@@ -167,6 +167,8 @@ static int read_query(struct op *op, struct text_query *q, struct err *err)
         folders[i] = str_is(folders[i], "general") ? STR("") : folders[i];
     }
     q->words = op_param(op, "query");
+    q->is_given_up = op->is_gone;
+    q->arg = op->gone_arg;
     q->ns = op->scope.ns;
     q->folders = folders;
     q->tags = values_of(op, "tag", &q->n_tags);

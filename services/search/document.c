@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From an object's stored bytes to the document that the index holds of it. Paths are those of the
- * version it is stored in. */
+ * storage version: what is stored in another, from before that was chosen, is converted, unless a
+ * webhook would have to be called for it. Of a type whose objects are stored in the version they
+ * were written in (dashboards), they are those of each of these versions. */
+#include "base/crypto.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "resources/convert.h"
 #include "services/search/search_priv.h"
 
 #define FOLDER "grafana.app/folder"
@@ -64,16 +68,44 @@ static int64_t updated_of(const yyjson_mut_val *meta)
     return us;
 }
 
-bool search_document(const struct type *t, struct str key, struct str value, struct arena *a,
+uint64_t search_generation(const struct type *t)
+{
+    return t->as_written ? t->text->generation
+                         : crypto_hash64_more(t->text->generation, type_storage(t)->name);
+}
+
+static bool is_elsewhere(const struct type *t, const yyjson_mut_val *obj)
+{
+    return t->converter && !t->as_written &&
+           !str_eq(json_get_str(obj, "apiVersion"), type_storage(t)->api_version);
+}
+
+/* The object that is searched; what cannot be converted is taken as it is. */
+static bool read_object(const struct type *t, const struct stored *s, struct arena *a,
+                        const yyjson_mut_val **ret)
+{
+    yyjson_mut_doc *d = NULL, *converted = NULL;
+    if (json_read_own(a, s->value, &d, NULL) < 0) {
+        return false;
+    }
+    *ret = yyjson_mut_doc_get_root(d);
+    if (is_elsewhere(t, *ret) && !convert_waits(t, type_storage(t), s) &&
+        represent_decode(t, type_storage(t), s, a, &converted, NULL) == 0) {
+        *ret = yyjson_mut_doc_get_root(converted);
+    }
+    return true;
+}
+
+bool search_document(const struct type *t, struct str key, const struct stored *s, struct arena *a,
                      struct text_document *ret)
 {
     struct gathering g = {.d = ret};
-    yyjson_mut_doc *doc = NULL;
+    const yyjson_mut_val *obj = NULL;
     *ret = (struct text_document){.key = key, .type = t->group_resource};
-    if (!type_key_parse(t, key, &ret->ns, &ret->name) || json_read_own(a, value, &doc, NULL) < 0) {
+    if (!type_key_parse(t, key, &ret->ns, &ret->name) || !read_object(t, s, a, &obj)) {
         return false;
     }
-    const yyjson_mut_val *obj = yyjson_mut_doc_get_root(doc), *meta = json_get(obj, "metadata");
+    const yyjson_mut_val *meta = json_get(obj, "metadata");
     g.values = arena_alloc(a, LIMIT_TEXT_VALUES * sizeof(*g.values));
     for (size_t i = 0; i < t->text->n; i++) {
         const struct text_field *f = &t->text->items[i];

@@ -115,12 +115,21 @@ static int failed(struct search *s, struct err *why, struct err *err)
     return err_move(err, why);
 }
 
+/* It is given up in time. */
+static struct text_query in_time(const struct text_query *q)
+{
+    struct text_query limited = *q;
+    limited.until_ns = clock_mono_ns() + UINT64_C(1000000) * LIMIT_TEXT_SEARCH_MS;
+    return limited;
+}
+
 int search_find(struct search *s, const struct text_query *q, struct arena *a,
                 struct text_found *ret, bool *ret_lacking, struct err *err)
 {
     AUTO(err_finish) struct err why = {0};
     bool all = catch_up(s, q);
-    int rc = text_find(s->text, q, a, ret, &why);
+    const struct text_query limited = in_time(q);
+    int rc = text_find(s->text, &limited, a, ret, &why);
     if (rc < 0) {
         return failed(s, &why, err);
     }
@@ -128,18 +137,20 @@ int search_find(struct search *s, const struct text_query *q, struct arena *a,
     return 0;
 }
 
-int search_find_keys(void *self, const struct type *t, struct scope scope, struct str words,
-                     struct arena *a, struct str **ret_keys, size_t *ret_n, bool *ret_lacking,
-                     struct err *err)
+int search_find_keys(void *self, struct op *op, struct str **ret_keys, size_t *ret_n,
+                     bool *ret_lacking, struct err *err)
 {
     struct search *s = self;
     AUTO(err_finish) struct err why = {0};
-    const struct text_query q = {.words = words,
-                                 .types = &t->group_resource,
+    const struct text_query q = {.words = op->list.words,
+                                 .types = &op->type->group_resource,
                                  .n_types = 1,
-                                 .ns = scope.ns.len ? scope.ns : STR_NULL};
+                                 .ns = op->scope.ns.len ? op->scope.ns : STR_NULL,
+                                 .is_given_up = op->is_gone,
+                                 .arg = op->gone_arg};
     bool all = catch_up(s, &q);
-    int rc = text_find_keys(s->text, &q, a, ret_keys, ret_n, &why);
+    const struct text_query limited = in_time(&q);
+    int rc = text_find_keys(s->text, &limited, &op->arena, ret_keys, ret_n, &why);
     if (rc < 0) {
         return failed(s, &why, err);
     }

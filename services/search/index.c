@@ -50,7 +50,8 @@ struct indexer {
 /* What one batch does. */
 struct change {
     struct change *next;
-    struct text_document doc; /* type NULL: goes */
+    struct text_document doc;
+    bool goes; /* of the document there are type, namespace and name alone */
 };
 
 struct batch {
@@ -109,7 +110,7 @@ static void set_complete(struct search *s, struct str name, uint64_t generation)
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < s->n_types; i++) {
         struct searched *t = &s->types[i];
-        if (str_eq(t->type->group_resource, name) && t->type->text->generation == generation) {
+        if (str_eq(t->type->group_resource, name) && search_generation(t->type) == generation) {
             t->complete = true;
         }
     }
@@ -187,7 +188,7 @@ static int settle_types(struct indexer *x, struct err *err)
     for (size_t i = 0; i < x->n_types; i++) {
         const struct searched *t = &x->types[i];
         struct str name = t->type->group_resource;
-        uint64_t generation = t->type->text->generation;
+        uint64_t generation = search_generation(t->type);
         const struct text_type *was = noted_named(noted, n, name);
         bool good = was && was->complete && was->generation == generation;
         if (t->complete || (good && !t->late && !build_named(x, name))) {
@@ -211,34 +212,36 @@ static int settle_types(struct indexer *x, struct err *err)
 
 /* ---- batches ---- */
 
-static void add_put(struct batch *b, const struct type *t, struct str key, struct str value)
+static void add_put(struct batch *b, const struct type *t, struct str key, const struct stored *s)
 {
     struct arena *a = &b->x->arena;
     struct change *c = ARENA_NEW(a, struct change);
-    key = arena_str(a, key);
-    if (!search_document(t, key, value, a, &c->doc)) {
-        c->doc = (struct text_document){.key = key};
-    }
+    c->goes = !search_document(t, arena_str(a, key), s, a, &c->doc);
     *b->last = c;
     b->last = &c->next;
     b->n++;
-    b->bytes += value.len;
+    b->bytes += s->value.len;
 }
 
-static void add_remove(struct batch *b, struct str key)
+static void add_remove(struct batch *b, const struct type *t, struct str key)
 {
-    struct change *c = ARENA_NEW(&b->x->arena, struct change);
-    c->doc.key = arena_str(&b->x->arena, key);
-    *b->last = c;
-    b->last = &c->next;
-    b->n++;
+    struct arena *a = &b->x->arena;
+    struct change *c = ARENA_NEW(a, struct change);
+    c->goes = true;
+    c->doc.type = t->group_resource;
+    if (type_key_parse(t, arena_str(a, key), &c->doc.ns, &c->doc.name)) {
+        *b->last = c;
+        b->last = &c->next;
+        b->n++;
+    }
 }
 
 static int apply(struct text *t, const struct batch *b, struct err *err)
 {
     int rc = 0;
     for (const struct change *c = b->first; rc == 0 && c; c = c->next) {
-        rc = c->doc.type.ptr ? text_put(t, &c->doc, err) : text_remove(t, c->doc.key, err);
+        const struct text_document *d = &c->doc;
+        rc = c->goes ? text_remove(t, d->type, d->ns, d->name, err) : text_put(t, d, err);
     }
     return rc;
 }
@@ -264,9 +267,10 @@ static int take_event(void *arg, const struct store_event *e)
     struct batch *b = arg;
     const struct searched *t = search_type_of(b->x->types, b->x->n_types, e->key);
     if (t && e->deleted) {
-        add_remove(b, e->key);
+        add_remove(b, t->type, e->key);
     } else if (t) {
-        add_put(b, t->type, e->key, blob_str(e->value));
+        const struct stored s = {.value = blob_str(e->value), .rev = e->rev, .stamp = e->stamp};
+        add_put(b, t->type, e->key, &s);
     }
     return b->bytes < BATCH_BYTES ? 0 : STORE_STOP;
 }
@@ -289,7 +293,8 @@ static int take_entry(void *arg, const struct store_entry *e)
     struct batch *b = arg;
     struct str ns, name;
     if (type_key_parse(b->only, e->key, &ns, &name)) {
-        add_put(b, b->only, e->key, e->value);
+        const struct stored s = {.value = e->value, .rev = e->rev, .stamp = e->stamp};
+        add_put(b, b->only, e->key, &s);
     }
     b->full = b->n >= BATCH_EVENTS || b->bytes >= BATCH_BYTES;
     if (b->full) {
@@ -396,8 +401,8 @@ static void uncomplete(struct search *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Throws away what there is and begins at the present revision. */
-static int begin_anew(struct indexer *x, struct err *err)
+/* Throws away what there is, if there is anything, and begins at the present revision. */
+static int begin_anew(struct indexer *x, bool damaged, struct err *err)
 {
     struct search *s = x->s;
     free_builds(x);
@@ -406,7 +411,7 @@ static int begin_anew(struct indexer *x, struct err *err)
         metric_add(s->rebuilds, 1);
     }
     int64_t now = store_revision(engine_store(s->engine));
-    int rc = text_reset(s->text, err);
+    int rc = text_is_new(s->text) && !damaged ? 0 : text_reset(s->text, err);
     rc = rc < 0 ? rc : text_begin(s->text, err);
     rc = rc < 0 ? rc : commit(x, now, 0, err);
     if (rc == 0) {
@@ -437,7 +442,7 @@ static int begin(struct indexer *x, struct err *err)
         log_info("the search index is made anew",
                  LOG_Z("reason", rc < 0 ? "it is damaged" : "it is of another store"));
     }
-    return begin_anew(x, err);
+    return begin_anew(x, rc < 0, err);
 }
 
 /* ---- the loop ---- */
@@ -518,7 +523,7 @@ static int heal(struct indexer *x, int rc, struct err *why, struct err *err)
     }
     log_warn("the search index is made anew",
              LOG_Z("reason", rc == ERR_CORRUPT ? "it is damaged" : "it is too far behind"));
-    return begin_anew(x, err);
+    return begin_anew(x, rc == ERR_CORRUPT, err);
 }
 
 static int attend(struct indexer *x, struct err *err)

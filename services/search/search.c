@@ -57,7 +57,7 @@ static void note_type(struct search *s, struct type *t)
         return;
     }
     struct searched *known = &s->types[i];
-    if (known->type->text->generation != t->text->generation) {
+    if (search_generation(known->type) != search_generation(t)) {
         known->complete = false;
         s->types_changed = true;
     }

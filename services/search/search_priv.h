@@ -42,12 +42,14 @@ struct search {
 struct searched *search_type_of(struct searched *types, size_t n, struct str key);
 
 /* ---- find.c ---- */
-int search_find_keys(void *self, const struct type *t, struct scope s, struct str words, struct arena *a, struct str **ret_keys,
-                     size_t *ret_n, bool *ret_lacking, struct err *err);
+int search_find_keys(void *self, struct op *op, struct str **ret_keys, size_t *ret_n, bool *ret_lacking, struct err *err);
 
 /* ---- document.c ---- */
-/* What the index holds of an object as stored; in the arena. False: it cannot be read. */
-bool search_document(const struct type *t, struct str key, struct str value, struct arena *a, struct text_document *ret);
+/* What the index holds of an object as stored; in the arena. False: it cannot be read (type, namespace and name are set if the
+ * key is of the type). */
+bool search_document(const struct type *t, struct str key, const struct stored *s, struct arena *a, struct text_document *ret);
+/* What documents of the type are made by: of a type that is searched. */
+uint64_t search_generation(const struct type *t);
 
 /* ---- index.c ---- */
 /* Keeps the index current until the service is stopped. */

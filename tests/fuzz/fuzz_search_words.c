@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         /* Where the words have no letter and no digit, nothing is found by them. */
         FUZZ_CHECK(after == before + 1 || (before == 0 && after == 0));
         FUZZ_CHECK(text_begin(the_index(), NULL) == 0);
-        FUZZ_CHECK(text_remove(the_index(), STR("b"), NULL) == 0);
+        FUZZ_CHECK(text_remove(the_index(), types[0], STR("default"), STR("b"), NULL) == 0);
         FUZZ_CHECK(text_commit(the_index(), STR("fuzz"), 1, NULL) == 0);
         FUZZ_CHECK(ask(&f, f.text) == before);
     }

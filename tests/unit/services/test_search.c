@@ -4,6 +4,8 @@
  */
 #include "services/search/search.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "resources/text.h"
@@ -257,6 +259,55 @@ static void says_that_it_is_not_complete(void **state)
     assert_string_equal(found(w, "alpha"), "a");
 }
 
+/* ---- versions ---- */
+
+static const char *const versions[] = {
+    "[{'name':'v1','served':true,'storage':true,'schema':{'openAPIV3Schema':{'type':'object',"
+    "'properties':{'spec':{'type':'object','properties':{'label':{'type':'string'}}}}}}},"
+    "{'name':'v2','served':true,'storage':false,'schema':{'openAPIV3Schema':{'type':'object',"
+    "'properties':{'spec':{'type':'object','properties':{'title':{'type':'string'}}}}}}}]",
+    "[{'name':'v1','served':true,'storage':false,'schema':{'openAPIV3Schema':{'type':'object',"
+    "'properties':{'spec':{'type':'object','properties':{'label':{'type':'string'}}}}}}},"
+    "{'name':'v2','served':true,'storage':true,'schema':{'openAPIV3Schema':{'type':'object',"
+    "'properties':{'spec':{'type':'object','properties':{'title':{'type':'string'}}}}}}}]",
+};
+
+static void define_versions(struct world *w, bool create, const char *fields, const char *list)
+{
+    const char *body = arena_printf(
+        &w->arena,
+        "{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition','metadata':"
+        "{'name':'books.example.com','annotations':{'coracle.dev/text-fields':'%s',"
+        "'coracle.dev/conversion':'rules: [{from: v1, to: v2, steps: [{move: {from: .spec.label, "
+        "to: .spec.title}}]}]'}},'spec':{'group':'example.com','scope':'Namespaced','names':"
+        "{'plural':'books','singular':'book','kind':'Book','listKind':'BookList'},'versions':%s}}",
+        fields, list);
+    must(w, ASK(w, .verb = create ? VERB_CREATE : VERB_PATCH, .patch = PATCH_MERGE,
+                .group = "apiextensions.k8s.io", .resource = "customresourcedefinitions",
+                .name = "books.example.com", .body = body));
+}
+
+/* What is stored as it was before another version was chosen is found by the fields of that. */
+static void converts_what_is_stored_in_another_version(void **state)
+{
+    struct live *l = *state;
+    struct world *w = &l->w;
+    live_run(l, "search");
+    define_versions(w, true, ".spec.label", versions[0]);
+    must(w, ASK(w, .verb = VERB_CREATE, .group = GROUP, .resource = "books", .ns = "default",
+                .name = "a",
+                .body = "{'apiVersion':'example.com/v1','kind':'Book','metadata':{'name':'a',"
+                        "'namespace':'default'},'spec':{'label':'alpha'}}"));
+    assert_string_equal(found(w, "alpha"), "a");
+    define_versions(w, false, ".spec.title", versions[1]);
+    assert_string_equal(found(w, "alpha"), "a");
+    must(w, ASK(w, .verb = VERB_CREATE, .group = GROUP, .resource = "books", .ns = "default",
+                .name = "b",
+                .body = "{'apiVersion':'example.com/v2','kind':'Book','metadata':{'name':'b',"
+                        "'namespace':'default'},'spec':{'title':'alpha beta'}}"));
+    assert_string_equal(found(w, "alpha"), "a b");
+}
+
 /* ---- against a plain scan ---- */
 
 enum { BOOKS = 12, STEPS = 400 };
@@ -386,6 +437,25 @@ static void put_three(struct live *l)
     assert_string_equal(found(&l->w, "alpha"), "a b");
 }
 
+static ino_t index_file(struct live *l)
+{
+    struct stat st;
+    AUTO_FREE char *path = alloc_printf("%s/search.db", l->w.dir);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_ino;
+}
+
+static void is_made_once_on_a_first_start(void **state)
+{
+    struct live *l = *state;
+    ino_t made = index_file(l);
+    int held = open(arena_printf(&l->w.arena, "%s/search.db", l->w.dir),
+                    O_RDONLY); /* its number stays taken */
+    put_three(l);
+    assert_int_equal(index_file(l), made);
+    close(held);
+}
+
 static void goes_on_where_it_was(void **state)
 {
     struct live *l = *state;
@@ -484,8 +554,10 @@ int main(void)
         WITH_LIVE(follows_changes),
         WITH_LIVE(follows_definitions),
         WITH_LIVE(says_that_it_is_not_complete),
+        WITH_LIVE(converts_what_is_stored_in_another_version),
         WITH_LIVE(is_as_a_plain_scan),
         WITH_LIVE(is_as_a_plain_scan_over_restarts),
+        WITH_DISK(is_made_once_on_a_first_start),
         WITH_DISK(goes_on_where_it_was),
         WITH_DISK(is_made_anew_where_it_is_no_good),
         WITH_DISK(is_made_anew_for_another_store),
