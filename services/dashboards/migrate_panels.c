@@ -169,11 +169,15 @@ static void rename_in(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *key,
     struct str s = json_get_str(obj, key);
     AUTO(buf_finish) struct buf b = {0};
     bool any = false;
-    while (s.len) {
-        const struct renamed *n = *s.ptr == '$' || *s.ptr == '_' ? renamed_at(names, s) : NULL;
-        any = any || n;
-        buf_add(&b, n ? n->to : str_make(s.ptr, 1));
-        s = str_skip(s, n ? n->from.len : 1);
+    for (size_t i = 0; i < s.len;) {
+        const struct renamed *n = renamed_at(names, str_make(s.ptr + i, s.len - i));
+        if (n) {
+            buf_add(&b, n->to);
+            i += n->from.len;
+            any = true;
+        } else {
+            buf_addc(&b, s.ptr[i++]);
+        }
     }
     if (any) {
         json_set_str(d, obj, key, buf_str(&b));
