@@ -6,7 +6,7 @@
 
 static bool is_reserved(struct str uid)
 {
-    return str_is(uid, "general") || str_is(uid, "sharedwithme") || str_is(uid, "root");
+    return str_is(uid, "general") || str_is(uid, "sharedwithme");
 }
 
 static bool is_uid_char(char c)
@@ -20,7 +20,7 @@ int naming_check_uid(struct str uid, struct err *err)
     if (is_reserved(uid)) {
         return folders_refuse(err, "folder.invalid-uid", "invalid uid for folder provided",
                               "metadata.name",
-                              "general, root and sharedwithme mean places of the server's own");
+                              "general and sharedwithme mean places of the server's own");
     }
     for (size_t i = 0; i < uid.len; i++) {
         if (!is_uid_char(uid.ptr[i])) {

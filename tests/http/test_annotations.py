@@ -231,7 +231,7 @@ class Annotations(Case):
             self.assertStatus(self.server.get("/apis/annotation.grafana.app/v0alpha1/" + which), 405)
             self.assertEqual(self.server.post(self.base + which, {})[0], 405)
         resources = self.server.get("/apis/annotation.grafana.app/v0alpha1")[2]["resources"]
-        self.assertEqual([r["name"] for r in resources], ["annotations"])
+        self.assertEqual([r["name"] for r in resources], ["annotations", "annotations/status"])
 
 
 @unittest.skipUnless(etcd.binary(), "etcd is not installed")

@@ -126,6 +126,7 @@ class Tree(FolderCase):
 
     def test_names(self):
         post = lambda name: self.server.post(self.path, folder(name))
+        self.assertEqual(self.server.post(self.path, folder("root"))[0], 201)  # is none of the two
         for name in ("general", "sharedwithme"):
             self.refused(post(name), 400, "invalid uid for folder provided", "folder.invalid-uid")
         for name in ("a.b", "a b", "a/b", "\u00e4", "a:b"):

@@ -48,6 +48,24 @@ class Playlists(Case):
         self.assertEqual(status, 201, made)
         self.assertTrue(made["metadata"]["name"].startswith("list-"))
 
+    def test_as_grafana_writes_it(self):
+        """Grafana writes a status into every object, empty or not: files of it are taken, and programs may write one as they do there."""
+        annotations = "/apis/annotation.grafana.app/v0alpha1/namespaces/%s/annotations" % self.ns
+        annotation = {"apiVersion": "annotation.grafana.app/v0alpha1", "kind": "Annotation", "metadata": {"name": "a"}, "spec": {"text": "t", "time": 1}}
+        state = {"operatorStates": {"x": {"lastEvaluation": "1", "state": "success", "details": {"n": 1}}}, "additionalFields": {"y": [1]}}
+        for path, body in ((self.path, playlist("a")), (PLAYLISTS % ("v0alpha1", self.ns), dict(playlist("b"), apiVersion="playlist.grafana.app/v0alpha1")), (annotations, annotation)):
+            for status in ({}, state):
+                code, _, made = self.server.post(path + "?fieldValidation=Strict&dryRun=All", dict(body, status=status))
+                self.assertEqual(code, 201, made)
+            self.assertEqual(self.server.post(path + "?fieldValidation=Strict", dict(body, status=state))[0], 201)
+            path += "/" + body["metadata"]["name"]
+            self.assertNotIn("status", self.server.get(path)[2])
+            patch = {"Content-Type": "application/merge-patch+json"}
+            code, _, changed = self.server.request("PATCH", path + "/status?fieldValidation=Strict", {"status": state}, patch)
+            self.assertEqual((code, changed["status"], changed["metadata"]["generation"]), (200, state, 1))
+            self.assertNotIn("grafana.app/updatedBy", changed["metadata"]["annotations"])
+            self.assertStatus(self.server.request("PATCH", path + "/status?fieldValidation=Strict", {"status": {"z": 1}}, patch), 422, message='unknown field "status.z"')
+
     def test_intervals(self):
         for n, good in enumerate(("30s", "5m", "1h", "1d", "2w", "500ms", "1h30m10s")):
             self.assertEqual(self.server.post(self.path, playlist("p%d" % n, interval=good))[0], 201, good)
