@@ -4,7 +4,7 @@ is only one server there is no lease; and where nothing changed nothing is writt
 import datetime, os, shutil, signal, tempfile, unittest
 
 import support
-from lib import etcd
+from lib import etcd, jitter
 from lib.server import Server
 from support import until
 from test_provisioning import CONFIGMAPS, SOURCE, configmap, eventually
@@ -113,6 +113,29 @@ class Shared(Files):
         self.assertNotIn(spec["holderIdentity"], (holder, heir))
         self.assertEqual(spec["leaseTransitions"], 2)
         self.ready(first)
+
+    @unittest.skipIf(jitter.WANTED, "what stalls servers would wake the one that stands still")
+    def test_one_that_stood_still(self):
+        """It finds another in its place when it goes on, and does nothing more."""
+        self.write("a.yaml", configmap("a"))
+        first = self.serve(*self.flags)
+        self.ready(first)
+        holder = self.held(first)
+        second = self.serve(*self.flags)
+        self.assertEqual(self.held(second), holder)
+        first.process.send_signal(signal.SIGSTOP)
+        try:
+            self.write("b.yaml", configmap("b"))
+            self.has(second, "ab", 120)
+            self.assertNotEqual(self.held(second), holder)
+        finally:
+            first.process.send_signal(signal.SIGCONT)
+        eventually(lambda: counted(first)["coracle_provisioning_files"] == 0, 60)
+        self.write("c.yaml", configmap("c"))
+        self.has(first, "abc")
+        did = counted(first), counted(second)
+        self.assertEqual([d['coracle_provisioning_changes_total{operation="create"}'] for d in did], [1, 2])
+        self.assertEqual([d["coracle_provisioning_failures"] for d in did], [0, 0])
 
     def test_one_that_is_not_told_leaves_it_alone(self):
         """A server without the flag does not say of a source that nobody keeps it while somebody does."""
