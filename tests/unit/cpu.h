@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long a test's own thread has worked: what a bound on work is measured by, whatever else the machine does. */
+/* How long a test's own thread has worked: what a bound on work is measured by, whatever else the
+ * machine does. */
 #ifndef TESTS_UNIT_CPU_H
 #define TESTS_UNIT_CPU_H
 
