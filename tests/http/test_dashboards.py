@@ -217,6 +217,32 @@ class Dashboards(unittest.TestCase):
         finally:
             w.close()
 
+    def test_watch_of_large_ones(self):
+        """Large ones are converted elsewhere than small ones, and come in the order of their revisions all the same."""
+        watches = [Watch(self.server, self.path(version=v)) for v in ["v2"] * 5 + ["v2alpha1", "v1"]]
+        partial = Watch(self.server, self.path(version="v2"), [("Accept", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")])
+        watches.append(partial)
+        try:
+            revisions = []
+            for name, model in models().items():
+                revisions.append(self.make(name[:40], model)["metadata"]["resourceVersion"])
+                revisions.append(self.make("s-" + name[:30], {"title": "T"})["metadata"]["resourceVersion"])
+                for i in range(5):
+                    got = self.must("PATCH", self.path(name[:40]), {"spec": {"title": "t%d" % i}}, PATCH)
+                    revisions.append(got["metadata"]["resourceVersion"])
+            for w in watches:
+                w.wait(len(revisions))
+                self.assertEqual([e["object"]["metadata"]["resourceVersion"] for e in w.events], revisions)
+            last = {e["object"]["metadata"]["name"]: e["object"] for e in watches[0].events}
+            self.assertEqual(last, {name: self.must("GET", self.path(name, "v2")) for name in last})
+            name = next(iter(models()))
+            self.must("DELETE", self.path(name[:40]))
+            gone = watches[0].wait(len(revisions) + 1)[-1]
+            self.assertEqual((gone["type"], gone["object"]["spec"]), ("DELETED", last[name[:40]]["spec"]))
+        finally:
+            for w in watches:
+                w.close()
+
     # ---- subresources ----
 
     def test_dto(self):
