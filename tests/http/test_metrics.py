@@ -251,6 +251,7 @@ class Metrics(Case):
         shown = {re.sub(r"_(bucket|sum|count)$", "", name) for _, expr in expressions()[0] for name, _ in parts_of(expr)[0]}
         left_out = {"aggregator_unavailable_apiservice", "aggregator_unavailable_apiservice_total", "apiserver_conversion_webhook_duration_seconds", "apiserver_conversion_webhook_request_total",
                     "apiserver_crd_conversion_webhook_duration_seconds", "authenticated_user_requests", "coracle_build_info", "coracle_http_accepted_total", "coracle_http_cut_total", "coracle_http_exchanges",
+                    "coracle_index_build_objects_total", "coracle_index_lists_total", "coracle_indexes_building",
                     "coracle_provisioning_changes_total", "coracle_provisioning_failures", "coracle_provisioning_files", "coracle_provisioning_objects", "coracle_search_documents", "coracle_search_lag_revisions", "coracle_search_queries_total", "coracle_search_rebuilds_total", "coracle_service_last_error", "coracle_types", "coracle_watch_events_total", "controller_runtime_active_workers", "controller_runtime_max_concurrent_reconciles",
                     "process_virtual_memory_bytes"}
         self.assertEqual(set(documented()) - shown, left_out)
