@@ -41,6 +41,7 @@
 #define LIMIT_DASHBOARD_MESSAGE 500                /* bytes of what is said of a change to it, as Grafana's */
 #define LIMIT_DASHBOARD_PANELS 2000                /* rows too; also the elements of v2 */
 #define LIMIT_DASHBOARD_PARTS 20000                /* panels, queries, transformations, links, variables, annotations together */
+#define LIMIT_DASHBOARD_STATISTICS 20              /* of an older CloudWatch query, which becomes one query each */
 /* ---- lists and watches ---- */
 #define LIMIT_LIST_SLICE_BYTES (256u * 1024)       /* what an event loop reads from the store at a time */
 #define LIMIT_LIST_WHOLE_BYTES (32u * 1024 * 1024) /* of a list in a form that cannot be sent while it is read (YAML), as JSON */

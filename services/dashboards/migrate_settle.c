@@ -201,10 +201,17 @@ static bool repeated(const yyjson_mut_val *panel)
            migrate_truthy(json_get(panel, "repeatedByRow"));
 }
 
-static struct placed settle_placed(struct migrating *m, yyjson_mut_val *panel, size_t place)
+/* Where the panel stands; one that says nothing of it stays behind the one before. */
+static struct placed settle_placed(struct migrating *m, yyjson_mut_val *panel,
+                                   const struct placed *before)
 {
-    struct placed p = {.panel = panel, .place = place};
-    const yyjson_mut_val *pos = json_get(panel, "gridPos");
+    struct placed p = {.panel = panel};
+    const yyjson_mut_val *pos = migrate_object(panel, "gridPos");
+    if (before) {
+        p.x = pos ? 0 : before->x;
+        p.y = pos ? 0 : before->y;
+        p.place = before->place + 1;
+    }
     migrate_number(json_get(pos, "x"), &p.x);
     migrate_number(json_get(pos, "y"), &p.y);
     struct json_iter it = json_iter(migrate_list(panel, "panels"));
@@ -232,7 +239,7 @@ static void settle_panels(struct migrating *m)
     struct json_iter it = json_iter(panels);
     while (json_next(&it)) {
         if (!repeated(it.val)) {
-            sorted[n] = settle_placed(m, it.val, n);
+            sorted[n] = settle_placed(m, it.val, n ? &sorted[n - 1] : NULL);
             n++;
         }
     }

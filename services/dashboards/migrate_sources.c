@@ -10,7 +10,7 @@
 #include "services/dashboards/migrate_priv.h"
 
 /* A longer name is nobody's, and would be written once for each query. */
-enum { INHERITED_BYTES = 256, STATISTICS_MAX = 20 };
+enum { INHERITED_BYTES = 256 };
 
 /* ---- references ---- */
 
@@ -197,7 +197,7 @@ static yyjson_mut_val *statistics_cut(struct migrating *m, yyjson_mut_val *v)
             yyjson_mut_arr_append(made, members_lift(m->d, it.val));
         }
     }
-    if (json_size(made) > STATISTICS_MAX ||
+    if (json_size(made) > (size_t)LIMIT_DASHBOARD_STATISTICS ||
         m->added + json_size(made) > (size_t)LIMIT_DASHBOARD_PARTS) {
         return NULL;
     }

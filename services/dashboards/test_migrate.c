@@ -271,12 +271,12 @@ static void test_ids_and_order(void **state)
            "'y': 2, 'w': 24, 'h': 1}, 'panels': [{'id': 2}, {'id': 'x', 'type': 'graph'}]}, "
            "{'repeatPanelId': 2}, {'repeatPanelId': null}]");
     assert_int_equal(json_size(at(made, "panels")), 5);
-    assert_at(a, made, "panels/0", "5"); /* the schema refuses it */
-    assert_at(a, made, "panels/1", "{'id': 8}");
-    assert_at(a, made, "panels/2/type", "'row'");
-    assert_at(a, made, "panels/2/panels", "[{'id': 5}, {'id': 6, 'type': 'graph'}]");
-    assert_at(a, made, "panels/3/gridPos/x", "0");
-    assert_at(a, made, "panels/3/id", "3");
+    assert_at(a, made, "panels/0/type", "'row'");
+    assert_at(a, made, "panels/0/panels", "[{'id': 5}, {'id': 6, 'type': 'graph'}]");
+    assert_at(a, made, "panels/1", "{'id': 8}"); /* behind what it stood behind */
+    assert_at(a, made, "panels/2/gridPos/x", "0");
+    assert_at(a, made, "panels/2/id", "3");
+    assert_at(a, made, "panels/3", "5"); /* the schema refuses it */
     assert_at(a, made, "panels/4/id", "2");
     assert_at(a, panel_of(a, 30, "{'targets': [{}, {'refId': 'A'}, {'x': 1}]}"), "targets",
               "[{'refId': 'B'}, {'refId': 'A'}, {'x': 1, 'refId': 'C'}]");
