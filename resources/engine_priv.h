@@ -117,6 +117,7 @@ struct write {
     struct blob *value; /* the object serialised */
     uint64_t put_stamp; /* of value, once it is to be put */
     enum write_effect effect;
+    bool removes; /* a change has asked that the object go */
     /* Fills the op's answer; rev: the object's revision after the write (0: none, a dry run of a
      * create). */
     void (*answer)(struct write *w, int64_t rev);
@@ -234,6 +235,7 @@ int write_apply(struct write *w, struct err *err);
 int write_create_rest(struct write *w, struct str rv, bool generated, struct err *err);
 int write_update_rest(struct write *w, struct str rv, struct err *err);
 int write_delete(struct write *w, struct err *err);
+int write_delete_loaded(struct write *w, struct err *err); /* after write_load */
 /* All validation of obj (old NULL: a create) in one list of causes. */
 int write_validate(struct write *w, struct err *err);
 /* Asks the plugins; obj may be NULL (delete). */

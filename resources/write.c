@@ -62,6 +62,7 @@ static void reset(struct write *w)
     w->n_cmps = w->cap_cmps = w->n_ops = w->cap_ops = w->n_blobs = w->cap_blobs = 0;
     w->value = NULL;
     w->effect = WRITE_NOTHING;
+    w->removes = false;
     w->answer = NULL;
     w->op->warnings.n = w->n_warnings;
 }
@@ -254,6 +255,11 @@ void write_attempt(struct write *w)
 }
 
 /* ---- what hooks ask of a write ---- */
+
+void write_remove(struct write *w)
+{
+    w->removes = true;
+}
 
 struct op *write_op(struct write *w)
 {

@@ -35,6 +35,10 @@ int write_indexed(struct write *w, const struct type *t, struct scope s, struct 
 /* Whether there is one. Where there is none, that none comes to be becomes a compare; where there is one, nothing does. */
 int write_indexed_any(struct write *w, const struct type *t, struct scope s, struct str index, struct str value, bool *ret_any, struct err *err);
 
+/* In a subresource's change: nothing is left of the object, so it goes, as by a delete of it (finalizers hold it, admission is asked); where there
+ * is none, that is no error. */
+void write_remove(struct write *w);
+
 /* Also puts or deletes another object in this transaction (after a write_read of it). The object is in storage form; obj NULL: delete. */
 void write_also(struct write *w, const struct type *t, struct scope s, struct str name, yyjson_mut_val *obj);
 void write_warn(struct write *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

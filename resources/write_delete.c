@@ -148,11 +148,16 @@ static const struct type_version *stored_in(const struct write *w)
 
 int write_delete(struct write *w, struct err *err)
 {
+    int rc = write_load(w, err);
+    return rc ? rc : write_delete_loaded(w, err);
+}
+
+int write_delete_loaded(struct write *w, struct err *err)
+{
     const struct type *t = w->op->type;
     w->operation = STR("delete");
-    int rc = write_load(w, err);
     yyjson_mut_doc *old = NULL;
-    rc = rc ? rc : write_current(w, stored_in(w), &old, err);
+    int rc = write_current(w, stored_in(w), &old, err);
     if (rc) {
         return rc;
     }

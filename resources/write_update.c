@@ -278,6 +278,10 @@ static int made_by_change(struct write *w, struct err *err)
     json_set_str(w->doc, w->obj, "kind", op->type->kind);
     json_set_str(w->doc, json_ensure_obj(w->doc, w->obj, "metadata"), "name", op->name);
     int rc = op->change->change(op->type->self, w, w->doc, w->obj, err);
+    if (!rc && w->removes) {
+        w->answer = write_answer_deleted;
+        return 0;
+    }
     rc = rc ? rc : write_decode(w, w->obj, DECODE_BODY, &rv, err);
     return rc ? rc : write_create_put(w, err);
 }
@@ -325,6 +329,9 @@ int write_update(struct write *w, struct err *err)
     w->old = yyjson_mut_doc_get_root(old);
     if (!put) {
         rc = scale ? scale_update(w, &rv, err) : patched_body(w, &rv, err);
+    }
+    if (!rc && w->removes) {
+        return write_delete_loaded(w, err);
     }
     rc = rc || scale ? rc : write_own(w, err);
     return rc ? rc : write_update_rest(w, rv, err);

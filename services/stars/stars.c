@@ -104,15 +104,16 @@ static int change(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_val
     if (rc) {
         return rc;
     }
-    if (op->change_verb != VERB_DELETE) {
+    if (op->change_verb == VERB_DELETE) {
+        take_back(obj, &star);
+    } else {
         add(d, obj, &star);
-        stars_normalize(d, obj, write_arena(w));
-        return 0;
     }
-    if (!metadata_uid(obj).len) {
-        return status_not_found(err, op->type, op->name);
+    stars_normalize(d, obj, write_arena(w));
+    if (!json_size(
+            json_path(obj, "spec", "resource", NULL))) { /* with the last star the object goes */
+        write_remove(w);
     }
-    take_back(obj, &star);
     return 0;
 }
 

@@ -58,8 +58,33 @@ class Stars(Own):
         left = self.star("alice-uid", "a", "DELETE")
         self.assertEqual(left["spec"]["resource"][0]["names"], ["b"])
         self.star("alice-uid", "b", "DELETE")
-        left = self.ask("DELETE", self.stars + "/user-alice-uid/update/folder.grafana.app/Folder/f", ALICE)
-        self.assertEqual(left["spec"], {"resource": []})
+        path = self.stars + "/user-alice-uid/update/folder.grafana.app/Folder/f"
+        self.assertEqual(self.ask("DELETE", path + "?dryRun=All", ALICE, want=(200,))["status"], "Success")
+        self.assertEqual(self.ask("GET", self.stars + "/user-alice-uid", ALICE)["spec"]["resource"], [kind(["f"], "folder.grafana.app", "Folder")])
+        watch = Watch(self.server, self.stars + "?resourceVersion=%d" % self.rev(left))
+        gone = self.ask("DELETE", path, ALICE, want=(200,))  # with the last star the object goes
+        self.assertEqual((gone["kind"], gone["status"], gone["details"]["uid"]), ("Status", "Success", made["metadata"]["uid"]))
+        self.ask("GET", self.stars + "/user-alice-uid", ALICE, want=(404,))
+        watch.wait(2)
+        self.assertEqual(watch.short(), ["MODIFIED user-alice-uid", "DELETED user-alice-uid"])
+        watch.close()
+        self.assertEqual(self.ask("DELETE", path, ALICE, want=(200,))["status"], "Success")  # there is nothing left to do
+        self.ask("DELETE", self.stars + "/user-alice-uid/update/Folder/f", ALICE, want=(400,))
+        self.refused("not the owner", "DELETE", path, BOB)
+        anew = self.star("alice-uid", "c", want=(201,))
+        self.assertNotEqual(anew["metadata"]["uid"], made["metadata"]["uid"])
+
+    def test_held(self):
+        """A finalizer holds the object when its last star goes, as it does when it is deleted."""
+        self.star("alice-uid", "a")
+        path = self.stars + "/user-alice-uid"
+        merge = {"Content-Type": "application/merge-patch+json"}
+        self.ask("PATCH", path, ALICE, json.dumps({"metadata": {"finalizers": ["example.com/held"]}}), headers=merge)
+        held = self.star("alice-uid", "a", "DELETE", want=(200,))
+        self.assertEqual(held["kind"], "Stars")
+        self.assertIn("deletionTimestamp", self.ask("GET", path, ALICE)["metadata"])
+        self.ask("PATCH", path, ALICE, json.dumps({"metadata": {"finalizers": None}}), headers=merge)
+        self.ask("GET", path, ALICE, want=(404,))
 
     def test_dry_run(self):
         path = self.stars + "/user-alice-uid/update/g/K/n?dryRun=All"
@@ -126,7 +151,6 @@ class Stars(Own):
             self.assertStatus(self.server.request("PUT", path + "/update/" + rest, token=ALICE), 422)
         self.assertStatus(self.server.request("PUT", self.stars + "/alice/update/g/K/n"), 422, message="must be user-ID")
         self.assertStatus(self.server.request("GET", path + "/update/g/K/n", token=ALICE), 405)
-        self.assertStatus(self.server.request("DELETE", path + "/update/g/K/n", token=ALICE), 404)
         for spec in ({"resource": [{"group": "g", "kind": "K"}]}, {"resource": {}}, {"resource": [kind(["a"] * 3 + [7])]}, [], "x", None,
                      {"resource": [kind(["n%d" % i for i in range(5001)])]}, {"resource": [kind(["x"], "g%d" % i) for i in range(201)]}):
             body = dict(stars("user-alice-uid"), spec=spec)
@@ -142,6 +166,24 @@ class Stars(Own):
         self.assertLessEqual(set(done), {200, 201})
         self.assertEqual(done.count(201), 1)
         self.assertEqual(self.ask("GET", self.stars + "/user-bob-uid", BOB)["spec"]["resource"], [kind(["n%03d" % i for i in range(120)], "g", "K")])
+
+    def test_race_to_the_last(self):
+        """What is set and taken back at once leaves what was set alone, or no object at all; no star is lost with an object that goes."""
+        path = self.stars + "/user-bob-uid"
+
+        def toggle(i):
+            codes = []
+            for _ in range(8):
+                codes.append(self.server.request("PUT", "%s/update/g/K/n%d" % (path, i), token=BOB)[0])
+                mine = self.server.get(path, token=BOB)
+                self.assertEqual(mine[0], 200, mine)
+                self.assertIn("n%d" % i, mine[2]["spec"]["resource"][0]["names"])
+                codes.append(self.server.request("DELETE", "%s/update/g/K/n%d" % (path, i), token=BOB)[0])
+            return codes
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            codes = sum(pool.map(toggle, range(4)), [])
+        self.assertLessEqual(set(codes), {200, 201})
+        self.ask("GET", path, BOB, want=(404,))
 
 
 class Preferences(Own):

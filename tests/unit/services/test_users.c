@@ -317,7 +317,9 @@ static void test_bad_stars(void **state)
     assert_int_equal(star(w, u, VERB_UPDATE, "user-b", "a/b/c/d"), ERR_BAD_REQUEST);
     assert_int_equal(star(w, u, VERB_UPDATE, "user-b", "a//c"), ERR_BAD_REQUEST);
     assert_int_equal(star(w, u, VERB_UPDATE, "user-b", ""), ERR_BAD_REQUEST);
-    assert_int_equal(star(w, u, VERB_DELETE, "user-b", "a/b/c"), ERR_NOT_FOUND);
+    assert_int_equal(star(w, u, VERB_DELETE, "user-b", "a/b"), ERR_BAD_REQUEST);
+    assert_int_equal(star(w, u, VERB_DELETE, "user-b", "a/b/c"), 0); /* there is nothing to do */
+    assert_int_equal(STARS(w, VERB_GET, .name = "user-b").http, 404);
     user_unref(u);
 }
 
