@@ -77,6 +77,27 @@ def classic(title="Cpu"):
                         "panels": [{"id": 3, "type": "stat", "gridPos": {"x": 0, "y": 9, "w": 6, "h": 4}, "libraryPanel": {"uid": "l", "name": "l"}}]}]}
 
 
+def ancient(version):
+    """A classic model as it was long ago, with what each of the steps to today changes."""
+    panel = {"id": 1, "type": "graph", "title": "p", "span": 4, "editable": True, "datasource": "prom", "grid": {"threshold1": 5, "threshold1Color": "red", "leftMax": 10, "leftMin": None}, "legend": True,
+             "y_formats": ["short", "bytes"], "y-axis": True, "x-axis": True, "yaxes": [{"format": "short", "logBase": 1}], "aliasYAxis": {"a": 2}, "targets": [{"target": "a", "hide": True}, {"expr": "up", "refId": "A"}],
+             "links": [{"type": "dashboard", "dashboard": "x", "includeVars": True, "params": "a=b"}, {"type": "absolute", "url": "/dashboard/db/x"}], "minSpan": 3, "repeat": "v", "nullPointMode": "null",
+             "seriesOverrides": [{"alias": "a", "transform": "negative-Y"}], "thresholds": [{"value": 5, "op": "gt", "colorMode": "critical"}], "tooltip": {"shared": True}}
+    single = {"id": 2, "type": "singlestat", "span": 8, "format": "ms", "prefix": "$", "postfix": "x", "valueName": "avg", "thresholds": "10,20", "colors": ["red", "green", "blue"], "colorBackground": True,
+              "gauge": {"show": True, "minValue": 0, "maxValue": 100}, "sparkline": {"show": True}, "valueMaps": [{"op": "=", "text": "N/A", "value": "null"}], "rangeMaps": [{"from": "1", "to": "2", "text": "t"}],
+              "mappingType": 1, "mappingTypes": [{"name": "value to text", "value": 1}], "targets": [{"expr": "up"}], "nullText": "n"}
+    table = {"id": 3, "type": "table", "span": 12, "styles": [{"pattern": "/a/", "type": "number", "decimals": 2, "thresholds": ["1", "2"], "colorMode": "cell", "colors": ["a", "b", "c"], "unit": "s"}],
+             "columns": [{"text": "A", "value": "a"}], "transform": "timeseries_to_rows", "sort": {"col": 0, "desc": True}, "fontSize": "100%", "showHeader": True}
+    text = {"type": "text", "mode": "markdown", "content": "hello"}
+    gauge = {"id": 4, "type": "gauge", "options": {"valueOptions": {"unit": "s", "stat": "last"}, "thresholds": [{"color": "green", "value": None}], "maxValue": 1, "fieldOptions": {"calcs": ["mean"], "defaults": {}}}}
+    return {"title": "Old", "schemaVersion": version, "services": {"filter": {"time": {"from": "now-1h", "to": "now"}, "list": []}}, "pulldowns": [{"type": "filtering", "enable": True}, {"type": "annotations", "annotations": []}],
+            "nav": [{"type": "timepicker", "time_options": ["5m"], "now": True}], "refresh": False, "hideControls": True, "sharedCrosshair": True, "style": "dark", "tags": ["a"], "timepicker": {"time_options": ["5m"], "nowDelay": ""},
+            "rows": [{"title": "r", "height": "250px", "collapse": False, "showTitle": True, "titleSize": "h6", "panels": [panel, single]}, {"height": 100, "collapse": True, "repeat": "v", "panels": [table, text, gauge]}],
+            "templating": {"enable": True, "list": [{"name": "v", "type": "filter", "query": "q", "datasource": "prom", "refresh": True, "allFormat": "glob", "includeAll": True, "current": {"value": "$__all", "text": ["All"]},
+                                                     "hideVariable": True, "tags": ["t"], "tagsQuery": "q", "useTags": True, "multi": True}, {"name": "c", "type": "constant", "query": "x", "hide": 0}]},
+            "annotations": {"enable": True, "list": [{"name": "n", "datasource": None, "enable": True, "showLine": True, "query": "q"}]}, "links": [{"type": "dashboards", "tags": []}]}
+
+
 class Kind:
     def __init__(self, group, versions, plural, kind, specs, names=("hall",), subs=()):
         self.group, self.versions, self.plural, self.kind, self.specs, self.names, self.subs = group, versions, plural, kind, specs, names, subs
@@ -94,6 +115,7 @@ class Kind:
 
 FOLDERS = Kind("folder.grafana.app", ["v1", "v1beta1"], "folders", "Folder", {"": {"title": "Hall", "description": "d"}}, ("hall", "room", "attic"), ("parents", "children", "counts", "access"))
 DASHBOARDS = Kind("dashboard.grafana.app", ["v1", "v1beta1", "v0alpha1", "v2", "v2beta1", "v2alpha1"], "dashboards", "Dashboard", {"": classic()}, ("cpu", "disk"), ("dto", "access"))
+CLASSIC = DASHBOARDS.versions[:3]
 KINDS = [
     FOLDERS, DASHBOARDS,
     Kind("playlist.grafana.app", ["v1", "v0alpha1"], "playlists", "Playlist", {"": {"title": "Tour", "interval": "5m", "items": [
@@ -193,6 +215,8 @@ class Dice(random.Random):
 
     def body(self, kind, version, name):
         obj = kind.sample(version if version in kind.versions else None, self.choice((name, name, self.choice(NAMES))))
+        if kind is DASHBOARDS and version in CLASSIC and self.random() < 0.5:
+            obj["spec"] = ancient(self.choice((0, 1, 2, 5, 9, 12, 13, 15, 16, 20, 26, 30, 33, 36, 40, 42, 43, 99)))
         if self.random() < 0.1:
             return self.choice((b"", b"null", b"[]", b"7", b"{", b"\xff\xfe", b'""', b"{}", b"a: b", b"---\n---\n", b"[" * 100000, b"%PDF", b'{"metadata":null}', encode(obj)[:-7], encode(obj) + b"x"))
         if self.random() < 0.8:
