@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
-#include "resources/status.h"
 #include "resources/write.h"
 #include "services/personal/personal.h"
 #include "services/service.h"
