@@ -90,9 +90,10 @@ def ancient(version):
              "columns": [{"text": "A", "value": "a"}], "transform": "timeseries_to_rows", "sort": {"col": 0, "desc": True}, "fontSize": "100%", "showHeader": True}
     text = {"type": "text", "mode": "markdown", "content": "hello"}
     gauge = {"id": 4, "type": "gauge", "options": {"valueOptions": {"unit": "s", "stat": "last"}, "thresholds": [{"color": "green", "value": None}], "maxValue": 1, "fieldOptions": {"calcs": ["mean"], "defaults": {}}}}
-    return {"title": "Old", "schemaVersion": version, "services": {"filter": {"time": {"from": "now-1h", "to": "now"}, "list": []}}, "pulldowns": [{"type": "filtering", "enable": True}, {"type": "annotations", "annotations": []}],
+    rows = [{"title": "r", "height": "250px", "collapse": False, "showTitle": True, "titleSize": "h6", "panels": [panel, single]}, {"height": 100, "collapse": True, "repeat": "v", "panels": [table, text, gauge]}]
+    panels = [dict(p, gridPos={"x": 0, "y": 9 * i, "w": 12, "h": 8}) for i, p in enumerate((panel, single, table, text, gauge))]
+    return {"title": "Old", "schemaVersion": version, "rows" if version < 16 else "panels": rows if version < 16 else panels, "services": {"filter": {"time": {"from": "now-1h", "to": "now"}, "list": []}}, "pulldowns": [{"type": "filtering", "enable": True}, {"type": "annotations", "annotations": []}],
             "nav": [{"type": "timepicker", "time_options": ["5m"], "now": True}], "refresh": False, "hideControls": True, "sharedCrosshair": True, "style": "dark", "tags": ["a"], "timepicker": {"time_options": ["5m"], "nowDelay": ""},
-            "rows": [{"title": "r", "height": "250px", "collapse": False, "showTitle": True, "titleSize": "h6", "panels": [panel, single]}, {"height": 100, "collapse": True, "repeat": "v", "panels": [table, text, gauge]}],
             "templating": {"enable": True, "list": [{"name": "v", "type": "filter", "query": "q", "datasource": "prom", "refresh": True, "allFormat": "glob", "includeAll": True, "current": {"value": "$__all", "text": ["All"]},
                                                      "hideVariable": True, "tags": ["t"], "tagsQuery": "q", "useTags": True, "multi": True}, {"name": "c", "type": "constant", "query": "x", "hide": 0}]},
             "annotations": {"enable": True, "list": [{"name": "n", "datasource": None, "enable": True, "showLine": True, "query": "q"}]}, "links": [{"type": "dashboards", "tags": []}]}
