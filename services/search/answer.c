@@ -145,12 +145,13 @@ static int read_types(struct op *op, struct text_query *q, struct err *err)
     struct str *asked = values_of(op, "type", &n),
                *names = arena_alloc(&op->arena, KINDS * sizeof(*names));
     if (n > KINDS_DEFAULT) {
-        return err_set(err, ERR_BAD_REQUEST, "too many type requests");
+        return err_set(err, ERR_BAD_REQUEST, "too many type requests, two at most");
     }
     for (size_t i = 0; i < (n ? n : KINDS_DEFAULT); i++) {
         const struct kind *k = n ? kind_asked(asked[i]) : &kinds[i];
         if (!k) {
-            return err_set(err, ERR_BAD_REQUEST, "unknown resource type");
+            return err_set(err, ERR_BAD_REQUEST,
+                           "unknown resource type: dashboard, folder and playlist are known");
         }
         if (may_list(op, k)) {
             names[q->n_types++] = k->name;

@@ -275,10 +275,9 @@ class Races(unittest.TestCase):
     def check_watches(self, watches):
         for path, watch in watches:
             listed = self.get(path)
-            latest = int(listed["metadata"]["resourceVersion"])
             now = {o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in listed["items"]}
 
-            def replayed(watch=watch, latest=latest, now=now):
+            def replayed(watch=watch, now=now):
                 state = {}
                 for e in list(watch.events):
                     meta = e["object"]["metadata"]
