@@ -223,9 +223,29 @@ class Dashboards(Case):
         self.assertEqual(facets["tags"], {"field": "tags", "total": 5, "missing": 3, "terms": [{"term": "kubernetes", "count": 2}, {"term": "prometheus", "count": 2}]})
         self.assertEqual(facets["folder"], {"field": "folder", "total": 3, "missing": 3, "terms": [{"term": "ops", "count": 2}, {"term": "dev", "count": 1}]})
 
+    def test_versions_are_found_alike(self):
+        """A dashboard is stored in the version it was written in, and found by the same words, tags and folder in each."""
+        specs = {"v1": {"title": "Written anywhere", "tags": ["alike"], "description": "turbine", "panels": []}}
+        specs["v2"] = {"title": "Written anywhere", "tags": ["alike"], "description": "turbine", "elements": {}, "layout": {"kind": "GridLayout", "spec": {"items": []}}}
+        for version in ("v0alpha1", "v1", "v2alpha1", "v2beta1", "v2"):
+            spec = specs["v2" if version.startswith("v2") else "v1"]
+            self.made(self.server.post((DASHBOARDS % self.ns).replace("v1beta1", version), {
+                "apiVersion": "dashboard.grafana.app/" + version, "kind": "Dashboard",
+                "metadata": {"name": "in-" + version, "annotations": {"grafana.app/folder": "dev"}}, "spec": spec}))
+        names = ["in-v0alpha1", "in-v1", "in-v2", "in-v2alpha1", "in-v2beta1"]
+        for query in ("query=anywhere", "query=nywher", "query=turbi", "query=alike", "tag=alike", "folder=dev&query=written"):
+            for version in ("v1", "v2"):
+                self.assertEqual(self.names(query + "&sort=name", version=version), names, query)
+        hits = self.search("query=anywhere")["hits"]
+        self.assertEqual(len({h["score"] for h in hits}), 1)
+        self.assertEqual([(h["title"], h["tags"], h["folder"]) for h in hits], [("Written anywhere", ["alike"], "dev")] * 5)
+        self.assertEqual(self.search("tag=alike&facet=tags")["facets"]["tags"]["terms"], [{"term": "alike", "count": 5}])
+        listed = self.server.get((DASHBOARDS % self.ns).replace("v1beta1", "v2") + "?q=turbine")[2]
+        self.assertEqual(sorted(o["metadata"]["name"] for o in listed["items"]), names)
+
     def test_refused(self):
         for query, words in (("type=panels", "unknown resource type"), ("type=folders&type=dashboards&type=folders", "too many type requests"), ("limit=ten", "limit: ten is not a number"),
-                             ("limit=-1", "limit"), ("offset=99999999999", "offset"), ("sort=views", "there is no sorting by views"), ("query=" + "a" * 1025, "1024 bytes")):
+                             ("limit=-1", "limit"), ("offset=99999999999", "offset"), ("sort=views", "there is no sorting by views"), ("facet=tags" + "&facet=tags" * 16, "16 facets"), ("query=" + "a" * 1025, "1024 bytes")):
             body = self.assertStatus(self.server.get(SEARCH % ("v1beta1", self.ns) + "?" + query), 400, "BadRequest")
             self.assertIn(words, body["message"])
         self.assertEqual(self.server.post(SEARCH % ("v1beta1", self.ns), {})[0], 405)
