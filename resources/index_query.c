@@ -14,8 +14,7 @@
 #include "resources/index.h"
 #include "resources/jsonpath.h"
 
-/* To find an object by its key costs about as much as to look at SHARE - 1 others on the way. */
-enum { FEW = 128, SHARE = 3, WALK_PER_ITEM = 64 };
+enum { FEW = 1024, WALK_PER_ITEM = 64 };
 
 /* ---- the question ---- */
 
@@ -204,35 +203,17 @@ static int gather_changes(struct engine *e, int64_t rev, struct gathering *g, st
     return rc;
 }
 
-/* ---- whether it pays ---- */
-
-struct density {
-    struct str last;
-    size_t n, most;
-};
-
-static int count_key(void *arg, const struct store_entry *e)
+/* Whether the keys, as far as they are wanted, are few among all there are: to read an object by
+ * its key costs about what it costs to pass it. */
+static bool is_sparse(struct engine *e, const struct index_keys *k, size_t most)
 {
-    struct density *d = arg;
-    return str_cmp(e->key, d->last) > 0 || ++d->n >= d->most ? STORE_STOP : 0;
-}
-
-/* Whether the keys, as far as they are wanted, are few among those that lie there. */
-static int check_density(struct engine *e, const struct gathering *g, size_t most, bool *ret_sparse,
-                         struct err *err)
-{
-    const struct index_keys *k = g->keys;
     size_t n = most && most < k->n ? most : k->n;
-    *ret_sparse = true;
+    struct store_stats stats;
     if (n <= FEW) {
-        return 0;
+        return true;
     }
-    bool to_end = k->whole && n == k->n;
-    struct density d = {.last = to_end ? STR("\xff") : k->items[n - 1], .most = SHARE * n};
-    const struct store_range r = {.prefix = g->prefix, .from = g->from, .keys_only = true};
-    int rc = store_range(engine_store(e), &r, count_key, &d, NULL, NULL, err);
-    *ret_sparse = d.n >= d.most;
-    return rc;
+    store_stats(engine_store(e), &stats);
+    return n <= stats.keys / 2;
 }
 
 /* ---- all of it ---- */
@@ -279,7 +260,6 @@ int index_query_keys(struct engine *e, const struct type *t, struct scope s,
         return INDEX_QUERY_SCAN;
     }
     struct arena a;
-    bool sparse = true;
     arena_init(&a, 0);
     index_keys_finish(ret);
     arena_init(&ret->arenas[0], 0);
@@ -290,10 +270,10 @@ int index_query_keys(struct engine *e, const struct type *t, struct scope s,
                           .room = q->room,
                           .most = most_walked(most)};
     int rc = ask(e, s, q, rev, &g, err);
-    rc = rc ? rc : check_density(e, &g, most, &sparse, err);
+    rc = rc || is_sparse(e, ret, most) ? rc : INDEX_QUERY_SCAN;
     arena_finish(&a);
-    if (rc || !sparse) {
+    if (rc) {
         index_keys_finish(ret);
     }
-    return rc ? rc : sparse ? 0 : INDEX_QUERY_SCAN;
+    return rc;
 }
