@@ -58,10 +58,15 @@ static inline void remove_tree(const char *dir)
     nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+static inline void make_dir_in(const char *place, char dir[64])
+{
+    snprintf(dir, 64, "%s/coracle-store-XXXXXX", place);
+    assert_non_null(mkdtemp(dir));
+}
+
 static inline void make_dir(char dir[64])
 {
-    snprintf(dir, 64, "/tmp/coracle-store-XXXXXX");
-    assert_non_null(mkdtemp(dir));
+    make_dir_in("/tmp", dir);
 }
 
 static inline int open_etcd(struct fixture *f, struct err *err)
@@ -81,7 +86,7 @@ static inline void fixture_open(struct fixture *f)
 static inline void fixture_init(struct fixture *f, const struct engine *engine)
 {
     *f = (struct fixture){.engine = engine, .options.window_ms = -1};
-    make_dir(f->dir);
+    make_dir_in(engine->distributed ? etcd_place() : "/tmp", f->dir);
     f->options.dir = f->dir;
     if (engine->distributed) {
         /* What an etcd that is set up for it takes: the contract's own limits are tested. */
