@@ -14,7 +14,7 @@
 #include "resources/index.h"
 #include "resources/jsonpath.h"
 
-enum { FEW = 1024, WALK_PER_ITEM = 64 };
+enum { FEW = 1024, WALK_PER_ITEM = 40 };
 
 /* ---- the question ---- */
 
