@@ -146,6 +146,7 @@ int options_write(struct call *c, struct op *op, struct err *err)
     check_manager(&causes, op->field_manager);
     op->dry_run =
         call_has_param(c, "dryRun") && check_dry_run(&causes, param_list(c, &c->arena, "dryRun"));
+    op->presumes = op->dry_run;
     read_validation(c, op, &causes);
     return invalid(&causes,
                    op->verb == VERB_CREATE   ? "CreateOptions"

@@ -102,6 +102,7 @@ struct op {
     struct str manager;     /* fieldManager, or what stands before the / in the User-Agent */
     struct str field_manager; /* as given in the query; STR_NULL: not given */
     bool dry_run;
+    bool presumes;          /* a dry run from outside: what it rests on may be something that is made before the real write */
     bool force;             /* apply */
     enum field_validation validation;
     enum patch_type patch;

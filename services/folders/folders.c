@@ -67,7 +67,7 @@ int folders_read(struct write *w, struct scope s, struct str uid, yyjson_mut_val
     if (rc) {
         return rc;
     }
-    if (!*ret && write_op(w)->dry_run) {
+    if (!*ret && write_op(w)->presumes) {
         write_warn(w, "folder %.*s is not there: this dry run takes it for made before",
                    STR_FMT(uid));
         return 0;

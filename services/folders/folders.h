@@ -35,8 +35,8 @@ static inline struct str folders_of(const yyjson_mut_val *obj)
 
 /* That a folder exists in the scope and is not being deleted, which becomes part of what the write
  * rests on: when it is deleted meanwhile the write is decided anew. The root is always there. A dry
- * run only warns of a folder that is not there, as Grafana's looks for none: a tree of folders is
- * tried before any of them is made.
+ * run from outside (op.presumes) only warns of a folder that is not there, as Grafana's looks for
+ * none: a tree of folders is tried before any of them is made.
  * ERR_NOT_FOUND (`folders.folder.grafana.app "x" not found`, with a cause that names the
  * annotation), ERR_FORBIDDEN. */
 int folders_check(struct folders *f, struct write *w, struct scope s, struct str uid,

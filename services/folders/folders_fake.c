@@ -71,7 +71,7 @@ int folders_check(struct folders *f, struct write *w, struct scope s, struct str
     pthread_mutex_lock(&fake->lock);
     bool there = folders_is_root(uid) || *find(fake, s, uid);
     pthread_mutex_unlock(&fake->lock);
-    return there || write_op(w)->dry_run ? 0 : not_found(err, uid);
+    return there || write_op(w)->presumes ? 0 : not_found(err, uid);
 }
 
 /* Every folder of the table is at the root, and its title is its uid. */

@@ -416,6 +416,17 @@ static void apply(struct source *s)
     }
 }
 
+/* What a file was refused for may be gone now: those that wait for their next try have it soon. */
+static void hasten(struct source *s)
+{
+    int64_t soon = clock_mono_ms() + retry_ms(0);
+    for (size_t i = 0; i < s->n_units; i++) {
+        if (s->units[i]->due_ms > soon) {
+            s->units[i]->due_ms = soon;
+        }
+    }
+}
+
 /* Whether the item may go: see the top. */
 static bool is_abandoned(const struct source *s, const struct item *i)
 {
@@ -568,6 +579,9 @@ static void reconcile(struct source *s)
     }
     if (s->dirty) {
         save(s);
+    }
+    if (s->done.created || s->done.changed || s->done.removed) {
+        hasten(s);
     }
 }
 

@@ -297,6 +297,13 @@ class Broken(Directory):
         self.assertEqual(self.names(), ["a", "b"])
         self.assertEqual(self.get(CONFIGMAPS + "/a")["data"]["value"], "1")
 
+    def test_nothing_half_applied_where_a_folder_is_missing(self):
+        """A dry run from outside takes a missing folder for made before; a file is checked by what is there."""
+        self.write("f.yaml", configmap("first") + "---\napiVersion: dashboard.grafana.app/v1\nkind: Dashboard\n"
+                   "metadata: {name: d, annotations: {grafana.app/folder: nope}}\nspec: {title: D}\n")
+        self.failure("f.yaml", "NotFound")
+        self.assertNotIn("first", self.names())
+
     def test_restart_keeps_what_is_broken(self):
         self.has("ab")
         self.restart(lambda: self.write("a.yaml", "{"))

@@ -193,6 +193,7 @@ static inline struct outcome asked(struct world *w, struct ask q)
     op->patch = q.patch;
     op->validation = q.validation;
     op->dry_run = q.dry_run;
+    op->presumes = q.dry_run; /* as from outside */
     op->del.grace = q.force ? 0 : -1;
     if (q.body || q.tree) {
         struct str text = q.tree ? shown(&op->arena, q.tree) : quoted(&op->arena, q.body);
