@@ -96,10 +96,11 @@ def stage_http():
 
 # Programs whose threads meet: the runtime of controllers, the pool, what is published and counted, stores under many threads.
 THREADED = ["base_test_log", "base_test_metrics", "base_test_pool", "base_test_published", "contract_test_threads", "controllers_test_informer",
-            "controllers_test_manager", "controllers_test_workqueue", "resources_test_watch_ring", "resources_test_watch_shown"]
+            "controllers_test_leader", "controllers_test_manager", "controllers_test_workqueue", "resources_test_watch_ring", "resources_test_watch_shown"]
 # Of the black-box tests, what has most threads meet in little time.
 RACY = ["test_metrics", "test_watch.Watches.test_events", "test_watch.Watches.test_peer", "test_watch.Watches.test_of_a_type", "test_watch.Watches.test_resume_over",
-        "test_lists.", "test_lifecycle.Lifecycle", "test_conversion.Conversion.test_watches", "test_conversion.Conversion.test_a_slow", "test_dashboards.Dashboards.test_watch"]
+        "test_lists.", "test_lifecycle.Lifecycle", "test_conversion.Conversion.test_watches", "test_conversion.Conversion.test_a_slow", "test_dashboards.Dashboards.test_watch",
+        "test_services_races"]
 
 
 def under_tsan(names):

@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-STEPS=(kill-store kill-server kill-start power faults disk log restart watches pages engines threads controllers hostile lists watchers etcd histories dry-run fuzz tsan)
+STEPS=(kill-store kill-server kill-start power faults disk log restart watches pages engines threads controllers hostile lists watchers etcd histories dry-run services fuzz tsan)
 build=${CORACLE_SOAK_BUILD:-build/release}
 seconds=${CORACLE_SOAK_SECONDS:-60}
 rounds=200
@@ -146,6 +146,10 @@ step_histories() {
 }
 step_dry-run() {
     CORACLE_SEED=$(date +%s) CORACLE_DRY_RUNS=$((rounds * 10)) http dry-run 1 1800 $((rounds * 10)) test_dry_run
+}
+step_services() {
+    CORACLE_SEED=$(date +%s) CORACLE_HOSTILE_REQUESTS=$((rounds * 200)) CORACLE_RACE_SECONDS=120 CORACLE_RACE_KILLS=10 \
+        http services 1 2400 "$rounds" test_services_hostile test_services_races
 }
 step_fuzz() {
     [ -x tests/fuzz/run.sh ] || { skip fuzz "tests/fuzz/run.sh is not there"; return; }
