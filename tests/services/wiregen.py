@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The generator's build errors, and that what it writes for a small graph compiles and constructs in order. wiregen.py [PRESET]"""
-import os, subprocess, sys, tempfile, unittest
+import os, shutil, subprocess, sys, tempfile, unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PRESET = os.environ.get("CORACLE_PRESET", "release")
@@ -12,14 +12,24 @@ metadata: {name: %s}
 spec: {group: example.com, names: {plural: things, kind: Thing}}
 """
 
+GRAPHS = []  # their directories, until the end of the test
+
+
+def read(path):
+    if not os.path.exists(path):
+        return ""
+    with open(path) as f:
+        return f.read()
+
 
 class Graph:
     def __init__(self):
-        self.dir = tempfile.TemporaryDirectory()
+        self.dir = tempfile.mkdtemp()
+        GRAPHS.append(self.dir)
         self.names = []
 
     def service(self, name, text="", files=None):
-        d = os.path.join(self.dir.name, name)
+        d = os.path.join(self.dir, name)
         os.makedirs(os.path.join(d, "schemas"), exist_ok=True)
         with open(os.path.join(d, "service.yaml"), "w") as f:
             f.write("name: %s\ntheme: storage\ndescription: A test.\n%s" % (name, text))
@@ -30,14 +40,17 @@ class Graph:
         return self
 
     def generate(self):
-        out = os.path.join(self.dir.name, "out")
+        out = os.path.join(self.dir, "out")
         os.makedirs(out, exist_ok=True)
         r = subprocess.run([WIREGEN, out] + self.names, capture_output=True, text=True)
-        read = lambda n: open(os.path.join(out, n)).read() if os.path.exists(os.path.join(out, n)) else ""
-        return r.returncode, r.stderr, read("wire.gen.h"), read("wire.gen.c")
+        return r.returncode, r.stderr, read(os.path.join(out, "wire.gen.h")), read(os.path.join(out, "wire.gen.c"))
 
 
 class Wiregen(unittest.TestCase):
+    def tearDown(self):
+        while GRAPHS:
+            shutil.rmtree(GRAPHS.pop())
+
     def refused(self, graph, *words):
         code, message, header, _ = graph.generate()
         self.assertEqual(code, 1, message)
@@ -100,7 +113,7 @@ class Wiregen(unittest.TestCase):
     def test_nothing_is_rewritten_when_nothing_changed(self):
         g = Graph().service("a")
         g.generate()
-        path = os.path.join(g.dir.name, "out", "wire.gen.c")
+        path = os.path.join(g.dir, "out", "wire.gen.c")
         before = os.stat(path).st_mtime_ns
         g.generate()
         self.assertEqual(os.stat(path).st_mtime_ns, before)
