@@ -84,25 +84,9 @@ static bool settle_library(yyjson_mut_val *panel)
     return true;
 }
 
-static bool of_members(const yyjson_mut_val *v, const char *const *keys, const int64_t *numbers,
-                       size_t n)
-{
-    size_t same = 0;
-    for (size_t i = 0; i < n; i++) {
-        double x = 0;
-        same += migrate_number(json_get(v, keys[i]), &x) && x == (double)numbers[i];
-    }
-    return json_is_obj(v) && json_size(v) == n && same == n;
-}
-
-/* Whether a panel would have the same without it. */
+/* Whether a panel would have the same without it. Its place is kept, even where it is the first. */
 static bool stands_for_nothing(struct str key, const yyjson_mut_val *v)
 {
-    static const char *const place[] = {"x", "y", "w", "h"};
-    static const int64_t numbers[] = {0, 0, 6, 3};
-    if (str_is(key, "gridPos")) {
-        return of_members(v, place, numbers, 4);
-    }
     if (str_is(key, "targets")) {
         const yyjson_mut_val *only =
             json_size(v) == 1 ? yyjson_mut_arr_get_first(json_mut(v)) : NULL;

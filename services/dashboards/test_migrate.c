@@ -242,7 +242,8 @@ static void test_settled(void **state)
                          "'links': [], 'options': {'a': null}, 'targets': [{'refId': 'A'}], "
                          "'transformations': [], 'fieldConfig': {'defaults': {}}, 'gridPos': "
                          "{'x': 0, 'y': 0, 'w': 6, 'h': 3}, 'scopedVars': {}, 'repeat': ''}"),
-                parse(a, "{'id': 1, 'type': 'stat', 'repeat': ''}"));
+                parse(a, "{'id': 1, 'type': 'stat', 'gridPos': {'x': 0, 'y': 0, 'w': 6, 'h': 3}, "
+                         "'repeat': ''}"));
     assert_same(a,
                 panel_of(a, 36,
                          "{'id': 1, 'type': 'table', 'sort': {}, 'fontSize': '100%', "

@@ -55,7 +55,7 @@ class Api(unittest.TestCase):
 
 def places(model):
     """Of a model's panels, whose other members a migration may change."""
-    return sorted((p["gridPos"]["y"], p["gridPos"]["x"], p.get("title", "")) for p in model["panels"] if "gridPos" in p)
+    return sorted((p["gridPos"].get("y", 0), p["gridPos"].get("x", 0), p.get("title", "")) for p in model["panels"] if "gridPos" in p)
 
 
 class Pushed(Api):
