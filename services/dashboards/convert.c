@@ -30,7 +30,8 @@ bool version_is_classic(struct str api_version)
     return shape_of(api_version) == SHAPE_CLASSIC;
 }
 
-bool version_is_as_written(struct str api_version)
+/* The one version that shows a model of any schemaVersion, whichever it was written in. */
+static bool shows_any_model(struct str api_version)
 {
     return str_is(version_of(api_version), "v0alpha1");
 }
@@ -123,14 +124,14 @@ static int convert_spec(yyjson_mut_doc *d, yyjson_mut_val *spec, enum shape from
     return rc ? rc : lower(d, v2, to, ret, err);
 }
 
-/* Versions of one shape: what is kept as it was written in v0alpha1 is of the newest schemaVersion
- * in the others. What cannot be shows as it is stored. */
+/* Versions of one shape: what was written in v0alpha1 is shown of the newest schemaVersion in the
+ * others. What cannot be shows as it is stored. */
 static void convert_within(yyjson_mut_doc *d, yyjson_mut_val *obj, yyjson_mut_val *spec,
                            struct str to_api_version)
 {
     AUTO(err_finish) struct err why = {0};
     struct str from_api_version = json_get_str(obj, "apiVersion");
-    bool raises = version_is_as_written(from_api_version) && !version_is_as_written(to_api_version);
+    bool raises = shows_any_model(from_api_version) && !shows_any_model(to_api_version);
     bool failed = raises && migrate_model(d, spec, &why) != 0;
     yyjson_mut_val *conversion = report(d, obj, failed);
     if (failed) {

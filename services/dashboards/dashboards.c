@@ -15,10 +15,10 @@ static int prepare(void *self, struct write *w, yyjson_mut_doc *d, yyjson_mut_va
                    yyjson_mut_val *old, struct err *err)
 {
     (void)self;
+    (void)old;
     int rc = form_settle(d, obj, err);
     rc = rc ? rc : check_dashboard(obj, err);
     if (rc == 0) {
-        upgrade_model(w, d, obj, old);
         check_ids(w, obj);
     }
     return rc;
@@ -34,7 +34,6 @@ static void check_name(void *self, struct str name, bool is_prefix, const struct
 
 static const struct type_strategy strategy = {
     .prepare = prepare,
-    .validate = upgrade_check,
     .convert = dashboard_convert,
     .name = check_name,
     .decoded = form_decoded,

@@ -12,8 +12,6 @@ struct dashboards {
 
 /* Whether the version has the classic model. */
 bool version_is_classic(struct str api_version);
-/* v0alpha1, which has a model of any schemaVersion as it was written. */
-bool version_is_as_written(struct str api_version);
 /* The strategy's convert: it never fails; what cannot be converted says so in status.conversion,
  * with what is stored. */
 int dashboard_convert(void *self, yyjson_mut_doc *d, yyjson_mut_val *obj, struct str to_api_version,
@@ -28,14 +26,6 @@ int form_settle(yyjson_mut_doc *d, yyjson_mut_val *obj, struct err *err);
 /* Grafana's rules with its messages: ERR_BAD_REQUEST, ERR_TOO_LARGE. What is of the wrong type is
  * the schema's to say. */
 int check_dashboard(const yyjson_mut_val *obj, struct err *err);
-/* Makes a model in a classic version that is not kept as it was written one of the newest
- * schemaVersion. One that is too old stays as it is, with a warning: upgrade_check refuses it where
- * field validation is strict. */
-void upgrade_model(struct write *w, yyjson_mut_doc *d, yyjson_mut_val *obj,
-                   const yyjson_mut_val *old);
-/* The strategy's validate. */
-void upgrade_check(void *self, struct write *w, yyjson_mut_val *obj, yyjson_mut_val *old,
-                   struct causes *c);
 /* Warns of ids that several panels have. */
 void check_ids(struct write *w, const yyjson_mut_val *obj);
 

@@ -117,9 +117,8 @@ bool migrate_needed(const yyjson_mut_val *spec)
     return json_is_obj(spec) && version_of(spec) < SCHEMA_NEWEST;
 }
 
-int migrate_check(const yyjson_mut_val *spec, struct err *err)
+static int check_age(int64_t version, struct err *err)
 {
-    int64_t version = version_of(spec);
     return version >= SCHEMA_OLDEST
                ? 0
                : err_set(err, ERR_INVALID,
@@ -132,7 +131,7 @@ int migrate_model(yyjson_mut_doc *d, yyjson_mut_val *spec, struct err *err)
 {
     struct migrating m = {.d = d, .spec = spec};
     int64_t version = version_of(spec);
-    int rc = version < SCHEMA_NEWEST ? migrate_check(spec, err) : 0;
+    int rc = version < SCHEMA_NEWEST ? check_age(version, err) : 0;
     if (rc || version >= SCHEMA_NEWEST) {
         return rc;
     }

@@ -11,10 +11,8 @@ enum { SCHEMA_OLDEST = 13, SCHEMA_NEWEST = 42 };
 /* Whether there is anything to do for the model, or to refuse. A model without a schemaVersion is
  * taken for one of the newest, unless its panels stand in rows; so is a newer one. */
 bool migrate_needed(const yyjson_mut_val *spec);
-/* ERR_INVALID: it is older than the oldest that can be migrated. */
-int migrate_check(const yyjson_mut_val *spec, struct err *err);
-/* In place; one of the newest stays as it is. ERR_INVALID, with nothing changed: as migrate_check.
- * Bounded by the size of the model times its logarithm. */
+/* In place; one of the newest stays as it is. ERR_INVALID, with nothing changed: it is older than
+ * the oldest that can be migrated. Bounded by the size of the model times its logarithm. */
 int migrate_model(yyjson_mut_doc *d, yyjson_mut_val *spec, struct err *err);
 
 /* ---- the steps, for migrate.c ---- */

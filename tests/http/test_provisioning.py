@@ -537,7 +537,7 @@ class Dashboards(Directory):
         top, down = (self.get(DASHBOARDS + "/" + n) for n in ("top", "down"))
         self.assertNotIn("grafana.app/folder", top["metadata"]["annotations"])
         self.assertEqual(down["metadata"]["annotations"]["grafana.app/folder"], folders["Deeper"][0])
-        self.assertEqual((down["spec"]["title"], down["spec"]["schemaVersion"]), ("Down", 42))
+        self.assertEqual((down["spec"]["title"], down["spec"]["schemaVersion"]), ("Down", 39))
         self.assertNotIn("id", down["spec"])
         eventually(lambda: self.status()["objects"] == 7)
         uid = down["metadata"]["uid"]
