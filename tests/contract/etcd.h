@@ -106,6 +106,16 @@ static inline void etcd_start(struct etcd_server *e)
     }
 }
 
+/* Returns when it stands: a signal is on its way for a moment, in which it still answers. */
+static inline void etcd_pause(const struct etcd_server *e)
+{
+    int status = 0;
+    kill(e->pid, SIGSTOP);
+    pid_t pid = waitpid(e->pid, &status, WUNTRACED);
+    assert(pid == e->pid && WIFSTOPPED(status));
+    (void)pid;
+}
+
 static inline void etcd_stop(struct etcd_server *e)
 {
     if (e->pid > 0) {

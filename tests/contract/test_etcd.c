@@ -278,7 +278,7 @@ static void stands_still(void **state)
     struct store_txn t2 = {.ops = &plain, .n_ops = 1};
     struct answer a1 = {.code = 1}, a2 = {.code = 1};
     int64_t begun = clock_mono_ms();
-    kill(f->etcd.pid, SIGSTOP);
+    etcd_pause(&f->etcd);
     store_submit(f->s, &t1, answered, &a1);
     store_submit(f->s, &t2, answered, &a2);
     assert_get(f->s, "/a", 0, "1");
@@ -316,7 +316,7 @@ static void a_short_stop_is_waited_for(void **state)
     struct store_op op = op_put("/a", b);
     struct store_txn t = {.ops = &op, .n_ops = 1};
     struct answer a = {.code = 1};
-    kill(f->etcd.pid, SIGSTOP);
+    etcd_pause(&f->etcd);
     store_submit(f->s, &t, answered, &a);
     usleep(1500000);
     assert_int_equal(atomic_load(&a.code), 1);

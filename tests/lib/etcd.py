@@ -79,7 +79,9 @@ class Etcd:
             self.process = None
 
     def pause(self):
+        """Returns when it stands: until the signal has come it still answers."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
