@@ -27,6 +27,16 @@ static bool is(const yyjson_mut_val *v, const char *text)
     return json_is_str(v) && str_is(json_str(v), text);
 }
 
+static bool is_one_of(struct str key, const char *const *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (str_is(key, keys[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What draws a panel of that type since Angular went; NULL: the type itself does. */
 static const char *drawn_by(const yyjson_mut_val *panel)
 {
@@ -73,10 +83,7 @@ static bool settle_library(yyjson_mut_val *panel)
     }
     struct json_iter it = json_iter(panel);
     while (json_next(&it)) {
-        bool stays = false;
-        for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
-            stays = stays || is(it.key, kept[i]);
-        }
+        bool stays = is_one_of(json_str(it.key), kept, sizeof(kept) / sizeof(*kept));
         if (!stays || json_is_null(it.val)) {
             json_iter_remove(&it);
         }
@@ -113,24 +120,14 @@ static bool of_the_moment(struct str key)
         "configRev",    "replaceVariables",    "key",       "hasSavedPanelEditChange",
         "dataSupport",  "getDisplayTitle",     "isNew",     "refreshWhenInView",
         "scopedVars"};
-    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-        if (str_is(key, keys[i])) {
-            return true;
-        }
-    }
-    return false;
+    return is_one_of(key, keys, sizeof(keys) / sizeof(*keys));
 }
 
 /* Options of the first table, which the present one has elsewhere. */
 static bool of_old_table(struct str key)
 {
     static const char *const keys[] = {"pageSize", "scroll", "fontSize", "showHeader", "sort"};
-    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-        if (str_is(key, keys[i])) {
-            return true;
-        }
-    }
-    return false;
+    return is_one_of(key, keys, sizeof(keys) / sizeof(*keys));
 }
 
 static bool goes(const yyjson_mut_val *panel, struct str key, const yyjson_mut_val *v, bool inner)

@@ -5,6 +5,7 @@
 
 #include "services/dashboards/layout_priv.h"
 #include "services/dashboards/members_priv.h"
+#include "services/dashboards/migrate_priv.h"
 #include "services/dashboards/queries_priv.h"
 #include "services/dashboards/variables_priv.h"
 
@@ -232,12 +233,10 @@ static void drop_misfits(yyjson_mut_val *model, const struct members *t, bool nu
 
 /* ---- the whole ---- */
 
-/* The version of the classic model from which v2 came; what v2 becomes has it. */
-enum { LAST_SCHEMA = 42 };
-
+/* What v2 becomes is of the newest schemaVersion by itself. */
 static void forget_last(const yyjson_mut_val *spec, yyjson_mut_val **rest)
 {
-    if (json_get_int(spec, "schemaVersion", 0) == LAST_SCHEMA) {
+    if (json_get_int(spec, "schemaVersion", 0) == SCHEMA_NEWEST) {
         json_remove(*rest, "schemaVersion");
         *rest = json_size(*rest) ? *rest : NULL;
     }
@@ -290,7 +289,7 @@ int model_to_v1(yyjson_mut_doc *d, const yyjson_mut_val *spec, yyjson_mut_val **
     members_restore(d, v1, kept);
     drop_misfits(v1, &typed_v1, true);
     if (!yyjson_mut_is_int(json_mut(json_get(v1, "schemaVersion")))) {
-        json_set_int(d, v1, "schemaVersion", LAST_SCHEMA);
+        json_set_int(d, v1, "schemaVersion", SCHEMA_NEWEST);
     }
     members_put(d, v1, MEMBERS_OF_V2, rest);
     *ret = v1;
