@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
 
 struct latch {
     pthread_mutex_t lock;
@@ -20,5 +22,7 @@ void latch_wait(struct latch *l);
 
 /* A condition whose timed waits count the monotonic clock (clock_mono_ns). */
 void cond_init_monotonic(pthread_cond_t *cond);
+/* When so many milliseconds (0 or more) from now will be over, for a timed wait on such a condition. */
+struct timespec cond_deadline(int64_t ms);
 
 #endif

@@ -115,20 +115,25 @@ struct lease {
     struct str holder;
 };
 
-static struct client_ref lease_ref(const struct leader *l)
+static struct client_ref lease_ref(struct str ns, struct str name)
 {
     return (struct client_ref){.group = STR("coordination.k8s.io"),
                                .version = STR("v1"),
                                .resource = STR("leases"),
-                               .ns = str_from(l->ns),
-                               .name = str_from(l->name)};
+                               .ns = ns,
+                               .name = name};
 }
 
-static int read_lease(const struct leader *l, struct lease *e, struct err *err)
+static struct client_ref own_ref(const struct leader *l)
 {
-    const struct client_ref ref = lease_ref(l);
+    return lease_ref(str_from(l->ns), str_from(l->name));
+}
+
+static int read_lease(struct client *client, const struct client_ref *ref, struct lease *e,
+                      struct err *err)
+{
     struct err why = {0};
-    int rc = client_get(l->client, &ref, &e->arena, &e->doc, &why);
+    int rc = client_get(client, ref, &e->arena, &e->doc, &why);
     if (rc == ERR_NOT_FOUND) {
         err_finish(&why);
         e->doc = NULL;
@@ -140,6 +145,16 @@ static int read_lease(const struct leader *l, struct lease *e, struct err *err)
     e->spec = json_get(e->doc->root, "spec");
     e->holder = json_get_str(e->spec, "holderIdentity");
     return 0;
+}
+
+bool leader_exists(struct client *client, struct str ns, struct str name)
+{
+    struct lease e = {0};
+    const struct client_ref ref = lease_ref(ns, name);
+    arena_init(&e.arena, 0);
+    bool held = read_lease(client, &ref, &e, NULL) == 0 && e.holder.len;
+    arena_finish(&e.arena);
+    return held;
 }
 
 /* Notes since when the lease is as it is. */
@@ -182,7 +197,7 @@ static int seconds(const struct leader *l)
 
 static int create_lease(struct leader *l, struct lease *e, struct err *err)
 {
-    struct client_ref ref = lease_ref(l);
+    struct client_ref ref = own_ref(l);
     const struct client_options o = {.manager = STR("coracle")};
     yyjson_mut_doc *answer = NULL;
     e->doc = json_doc(&e->arena);
@@ -205,7 +220,7 @@ static int create_lease(struct leader *l, struct lease *e, struct err *err)
 static int update_lease(struct leader *l, struct lease *e, struct str holder, int duration_s,
                         struct err *err)
 {
-    const struct client_ref ref = lease_ref(l);
+    const struct client_ref ref = own_ref(l);
     const struct client_options o = {.manager = STR("coracle")};
     yyjson_mut_doc *answer = NULL;
     e->spec = json_ensure_obj(e->doc, e->doc->root, "spec");
@@ -227,7 +242,8 @@ static int try_once(struct leader *l, int64_t now, struct err *err)
 {
     struct lease e = {0};
     arena_init(&e.arena, 0);
-    int rc = read_lease(l, &e, err);
+    const struct client_ref ref = own_ref(l);
+    int rc = read_lease(l->client, &ref, &e, err);
     if (!rc) {
         observe(l, &e, now);
         rc = !e.doc                 ? create_lease(l, &e, err)
@@ -290,14 +306,7 @@ int64_t leader_step(struct leader *l)
 /* False: it is to stop. */
 static bool rest(struct leader *l, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const struct timespec until = cond_deadline(ms);
     pthread_mutex_lock(&l->lock);
     while (!l->stopping && pthread_cond_timedwait(&l->cond, &l->lock, &until) != ETIMEDOUT) {
     }
@@ -342,8 +351,9 @@ static void give_back(struct leader *l)
     AUTO(err_finish) struct err err = {0};
     struct lease e = {0};
     arena_init(&e.arena, 0);
+    const struct client_ref ref = own_ref(l);
     l->held = false;
-    if (read_lease(l, &e, &err) == 0 && e.doc && is_mine(l, &e)) {
+    if (read_lease(l->client, &ref, &e, &err) == 0 && e.doc && is_mine(l, &e)) {
         update_lease(l, &e, STR(""), 1, &err);
     }
     arena_finish(&e.arena);

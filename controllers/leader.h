@@ -39,6 +39,9 @@ struct leader_options {
 /* The host's name and something random, as client-go's users have it. In the arena. */
 struct str leader_identity(struct arena *a);
 
+/* Whether the lease names a holder, who may have gone without giving it back. */
+bool leader_exists(struct client *client, struct str ns, struct str name);
+
 /* Nothing runs yet. */
 struct leader *leader_create(const struct leader_options *o);
 /* Starts its thread, which takes the lease and keeps it. */

@@ -6,7 +6,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -364,14 +363,7 @@ static void wait(struct workqueue *q, int64_t ms)
         pthread_cond_wait(&q->ready, &q->lock);
         return;
     }
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += (time_t)(ms / 1000);
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
+    const struct timespec t = cond_deadline(ms);
     pthread_cond_timedwait(&q->ready, &q->lock, &t);
 }
 

@@ -2,7 +2,6 @@
 /* The client within the server: operations on the engine, authorised as those of any other user. */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/latch.h"
@@ -386,14 +385,7 @@ static int local_watch_next(struct client_watch *base, int timeout_ms, client_ev
                             void *arg, struct err *err)
 {
     struct client_local_watch *w = (struct client_local_watch *)base;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    if (timeout_ms > 0) {
-        until.tv_sec += timeout_ms / 1000;
-        until.tv_nsec += timeout_ms % 1000 * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-    }
+    const struct timespec until = cond_deadline(timeout_ms > 0 ? timeout_ms : 0);
     struct delivery d = {.w = w, .fn = fn, .arg = arg};
     for (;;) {
         if (is_stopped(w)) {

@@ -3,7 +3,6 @@
 #include "storage/committer_priv.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/latch.h"
@@ -18,23 +17,10 @@ struct committer_call {
     struct latch latch;
 };
 
-static struct timespec deadline(int64_t ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += ms % 1000 * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
 /* Waits for work, at most ms (negative: for ever). With the lock held. */
 static void wait_for_work(struct committer *c, int64_t ms)
 {
-    struct timespec until = deadline(ms < 0 ? 0 : ms);
+    const struct timespec until = cond_deadline(ms < 0 ? 0 : ms);
     int timed_out = 0;
     c->waiting = true;
     while (!c->head && !c->closing && !c->woken && !timed_out) {

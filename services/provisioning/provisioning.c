@@ -241,15 +241,9 @@ static int note_other(void *arg, yyjson_mut_doc *doc, struct err *err)
 static bool is_kept_elsewhere(const struct provisioning *p, struct str source)
 {
     struct arena a;
-    yyjson_mut_doc *d = NULL;
     arena_init(&a, 0);
-    const struct client_ref ref = {.group = STR("coordination.k8s.io"),
-                                   .version = STR("v1"),
-                                   .resource = STR("leases"),
-                                   .ns = STR(LEASE_NAMESPACE),
-                                   .name = lease_name(&a, source)};
-    bool kept = p->shared && client_get(p->client, &ref, &a, &d, NULL) == 0 &&
-                json_get_str(json_get(d->root, "spec"), "holderIdentity").len;
+    bool kept =
+        p->shared && leader_exists(p->client, STR(LEASE_NAMESPACE), lease_name(&a, source));
     arena_finish(&a);
     return kept;
 }

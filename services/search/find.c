@@ -2,19 +2,12 @@
 /* Questions to the index: each waits for a moment until the index is where the store was when it
  * was asked. */
 #include <errno.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/latch.h"
 #include "base/limits.h"
 #include "services/search/search_priv.h"
-
-static struct timespec after_ms(int64_t ms)
-{
-    uint64_t ns = clock_mono_ns() + (uint64_t)ms * 1000000;
-    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000),
-                             .tv_nsec = (long)(ns % 1000000000)};
-}
 
 enum { BUILD_WAIT_MS = 100 }; /* for a type that is new; one with many objects takes longer */
 
@@ -39,7 +32,7 @@ static void begin_wait(struct search *s)
 
 bool search_settle(struct search *s, int64_t ms)
 {
-    const struct timespec until = after_ms(ms);
+    const struct timespec until = cond_deadline(ms);
     pthread_mutex_lock(&s->lock);
     int64_t wanted = s->wanted;
     int rc = 0;
@@ -77,7 +70,8 @@ static bool asked_complete(const struct search *s, const struct text_query *q)
 /* Waits. Whether the answer will have everything. */
 static bool catch_up(struct search *s, const struct text_query *q)
 {
-    const struct timespec until = after_ms(LIMIT_TEXT_WAIT_MS), soon = after_ms(BUILD_WAIT_MS);
+    const struct timespec until = cond_deadline(LIMIT_TEXT_WAIT_MS),
+                          soon = cond_deadline(BUILD_WAIT_MS);
     int rc = 0, late = 0;
     pthread_mutex_lock(&s->lock);
     int64_t wanted = s->wanted;

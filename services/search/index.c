@@ -8,11 +8,10 @@
  * one that is damaged, one that is further behind than the store knows its changes. */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
+#include "base/latch.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "resources/metadata.h"
@@ -456,9 +455,7 @@ struct task {
  * unless somebody waits for them. Under the lock. */
 static void gather(struct search *s)
 {
-    uint64_t ns = clock_mono_ns() + GATHER_MS * UINT64_C(1000000);
-    const struct timespec until = {.tv_sec = (time_t)(ns / 1000000000),
-                                   .tv_nsec = (long)(ns % 1000000000)};
+    const struct timespec until = cond_deadline(GATHER_MS);
     int rc = 0;
     while (!s->waiting && !s->stopping && !s->damaged && !s->types_changed && rc != ETIMEDOUT) {
         rc = pthread_cond_timedwait(&s->wake, &s->lock, &until);

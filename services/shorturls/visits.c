@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/alloc.h"
+#include "base/latch.h"
 #include "base/limits.h"
 
 #include <uthash.h>
@@ -28,12 +28,8 @@ struct visits {
 struct visits *visits_create(void)
 {
     struct visits *v = ALLOC(struct visits);
-    pthread_condattr_t a;
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
     pthread_mutex_init(&v->lock, NULL);
-    pthread_cond_init(&v->changed, &a);
-    pthread_condattr_destroy(&a);
+    cond_init_monotonic(&v->changed);
     return v;
 }
 
@@ -116,11 +112,7 @@ void visits_add(struct visits *v, struct str ns, struct str name, int64_t at_ms)
 
 struct visit *visits_take(struct visits *v, int ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + (int64_t)ms * 1000000;
-    until.tv_sec += ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
+    const struct timespec until = cond_deadline(ms);
     pthread_mutex_lock(&v->lock);
     while (!v->table && !v->woken &&
            pthread_cond_timedwait(&v->changed, &v->lock, &until) != ETIMEDOUT) {
