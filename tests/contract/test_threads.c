@@ -152,7 +152,10 @@ static void compares_inside_a_batch(void **state)
     for (size_t i = 0; i < 7; i++) {
         assert_ptr_equal(all->args[i + 1], &asks[i]);
         assert_int_equal(all->outcomes[i + 1].code, codes[i]);
-        assert_int_equal(all->outcomes[i + 1].rev, revs[i]);
+        /* A refusal says which revision there is by then: with a distributed engine later
+         * transactions may have been carried out before it is delivered. */
+        bool refused_late = codes[i] && f->engine->distributed;
+        assert_in_range(all->outcomes[i + 1].rev, revs[i], refused_late ? revs[6] : revs[i]);
     }
     struct store_stats st;
     store_stats(s, &st);
