@@ -403,7 +403,7 @@ class Kubectl(unittest.TestCase):
         thing = json.dumps({"apiVersion": group + "/v1", "kind": "Thing", "metadata": {"name": "t"}, "a": 1})
         poll("the type in discovery", lambda: self.run_("apply", "-f", "-", stdin=thing, ok=False).returncode == 0)
         self.k("delete", "crd", "things." + group, "--timeout=60s")
-        self.assertEqual(self.server.get("/apis/%s/v1/things" % group)[0], 404)
+        poll("its type to go", lambda: self.server.get("/apis/%s/v1/things" % group)[0] == 404)
 
     # -- what other projects publish
     def each_file(self, folder, twice):

@@ -2,7 +2,7 @@
 """The programs of client libraries: each is built or fetched by tools.py, run against a server of its own, and its report is counted.
 A program finds KUBECONFIG, CORACLE_CONTROL (control.py) and CORACLE_TOKEN (an administrator's) in its environment,
 and CORACLE_DASHBOARDS, a directory of real dashboards."""
-import os, re, subprocess, tempfile
+import os, re, subprocess, tempfile, time
 
 from . import tools
 from .control import Control
@@ -54,15 +54,28 @@ def count_tap(out):
     return Count(n.get("pass", 0), n.get("fail", 0) + n.get("cancelled", 0), n.get("skipped", 0), notes)
 
 
+def define(s, text, seconds=120):
+    """Puts a definition on the server, and waits until it is established. Gives what is wrong, or nothing."""
+    crds, end = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", time.monotonic() + seconds
+    code, _, body = s.request("POST", crds, text, headers={"Content-Type": "application/yaml"})
+    if code != 201:
+        return "the definition was refused: %s" % body
+    while time.monotonic() < end:
+        body = s.get("%s/%s" % (crds, body["metadata"]["name"]))[2]
+        if any((c["type"], c["status"]) == ("Established", "True") for c in (body.get("status") or {}).get("conditions") or []):
+            return None
+        time.sleep(0.05)
+    return "the definition is not established: %s" % body
+
+
 def run(args, counter, opt, cwd=None, seconds=960, env=None):
     """Runs a program against a server of its own and counts its report."""
     with tempfile.TemporaryDirectory() as home, store_flags(opt.store) as flags, Server(preset=opt.preset, flags=flags) as s, Control(s) as c:
         with open(os.path.join(tools.ROOT, "tests", "data", "crontabs.yaml")) as f:
-            code, _, body = s.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", f.read(),
-                                      headers={"Content-Type": "application/yaml"})
-        if code != 201:
-            return Count(failed=1, text="the definition was refused: %s" % body)
-        vars_ = dict(os.environ, HOME=home, KUBECONFIG=s.kubeconfig, CORACLE_CONTROL=c.url, CORACLE_TOKEN=s.token, **(env or {}))
+            why = define(s, f.read())
+        if why:
+            return Count(failed=1, text=why)
+        vars_ = dict(os.environ, HOME=home, KUBECONFIG=s.kubeconfig, TMPDIR=home, CORACLE_CONTROL=c.url, CORACLE_TOKEN=s.token, **(env or {}))
         vars_.setdefault("CORACLE_DASHBOARDS", os.path.join(tools.ROOT, "tests", "data", "dashboards"))
         p = subprocess.Popen(args, cwd=cwd, env=vars_, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         try:

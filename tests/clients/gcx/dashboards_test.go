@@ -99,7 +99,7 @@ func TestSearch(t *testing.T) {
 		t.Helper()
 		var names []string
 		var total int
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			if names, total = w.search(t, query); fmt.Sprint(names, total) == fmt.Sprint(wanted, len(wanted)) {
 				return
 			}

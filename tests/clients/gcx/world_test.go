@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-const patience = 2 * time.Minute
+const patience = 10 * time.Minute
 
 func within(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -166,7 +166,7 @@ func (w *world) seed(t testing.TB, k Kind, n int, make func(name string) *Object
 func (w *world) clear(t testing.TB) {
 	t.Helper()
 	c, kinds := w.fast(t), w.shown(t)
-	for range 10 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		all, sum, err := c.Fetch(w.ctx, kinds, 0)
 		no(t, "fetch", err)
 		want(t, "types that failed", sum.Errors, map[string]error(nil))

@@ -84,12 +84,12 @@ def running(namespace, log):
     t = threading.Thread(target=main)
     t.start()
     try:
-        if not ready.wait(30):
+        if not ready.wait(120):
             raise AssertionError("the operator did not get ready: %r" % failures)
         yield
     finally:
         stop.set()
-        t.join(30)
+        t.join(120)
     if t.is_alive() or failures:
         raise AssertionError("the operator did not end well: %r" % failures)
 
@@ -101,6 +101,14 @@ class Kopf(unittest.TestCase):
         cls.core, cls.custom = client.CoreV1Api(), client.CustomObjectsApi()
         api = client.ApiextensionsV1Api()
         api.create_custom_resource_definition(CRD)
+        end = time.time() + 90
+        while not cls.established(api.read_custom_resource_definition(CRD["metadata"]["name"])):
+            assert time.time() < end, "the definition is not established"
+            time.sleep(0.05)
+
+    @staticmethod
+    def established(crd):
+        return any((c.type, c.status) == ("Established", "True") for c in crd.status and crd.status.conditions or [])
 
     def setUp(self):
         self.ns, self.log = "kopf-" + uuid.uuid4().hex[:8], []
@@ -177,7 +185,7 @@ class Kopf(unittest.TestCase):
         with running(self.ns, self.log):
             self.site("before", title="x")
             self.phase("before", "made")
-            with urllib.request.urlopen(urllib.request.Request(os.environ["CORACLE_CONTROL"] + "/restart?down=0.3", method="POST"), timeout=60) as r:
+            with urllib.request.urlopen(urllib.request.Request(os.environ["CORACLE_CONTROL"] + "/restart?down=0.3", method="POST"), timeout=300) as r:
                 self.assertEqual(r.status, 200)
             self.site("after", title="y")
             self.phase("after", "made")

@@ -42,7 +42,7 @@ func TestLeaderElection(t *testing.T) {
 		led = make(chan string, 1)
 		lock, err := resourcelock.New(resourcelock.LeasesResourceLock, ns, "lead", client.CoreV1(), client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: id})
 		Want(t, "lock", err, nil)
-		e, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{Lock: lock, LeaseDuration: 6 * time.Second, RenewDeadline: 5 * time.Second,
+		e, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{Lock: lock, LeaseDuration: 15 * time.Second, RenewDeadline: 12 * time.Second,
 			RetryPeriod: 200 * time.Millisecond, ReleaseOnCancel: release, Callbacks: leaderelection.LeaderCallbacks{
 				OnStartedLeading: func(ctx context.Context) {
 					if leading.Add(1) > 1 {

@@ -148,6 +148,13 @@ func definitionLife(t *testing.T, media string) {
 		}
 		return fmt.Sprint("still there: ", err)
 	})
+	Eventually(t, func() string { // it goes after its objects, and another of its name cannot be made before
+		_, err := crds.Get(ctx, crd.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return ""
+		}
+		return fmt.Sprint("still defined: ", err)
+	})
 }
 
 // Text that JSON may write in several ways comes back as it was sent.

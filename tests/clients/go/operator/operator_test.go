@@ -84,7 +84,7 @@ func run(t *testing.T, ns, id string, byApply bool) *operator {
 	t.Helper()
 	pages, err := labels.NewRequirement(pageLabel, selection.Exists, nil)
 	Want(t, "selector", err, nil)
-	lease, renew, retry := 15*time.Second, 10*time.Second, 200*time.Millisecond
+	lease, renew, retry := 60*time.Second, 45*time.Second, 200*time.Millisecond
 	end := 30 * time.Second
 	m, err := ctrl.NewManager(Config(t), ctrl.Options{Scheme: types, Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
 		LeaderElection: id != "", LeaderElectionID: "sites", LeaderElectionNamespace: ns, LeaderElectionReleaseOnCancel: true,
@@ -244,8 +244,12 @@ func TestCache(tt *testing.T) {
 	t.reports("c", "x y")
 	cached := o.manager.GetClient()
 	l := &corev1.ConfigMapList{}
-	Want(t, "list", cached.List(ctx, l, client.InNamespace(t.ns)), nil)
-	Want(t, "in the cache", len(l.Items), 2)
+	Eventually(t, func() string { // the cache learns of the pages when its watch tells of them
+		if err := cached.List(ctx, l, client.InNamespace(t.ns)); err != nil || len(l.Items) != 2 {
+			return fmt.Sprint("in the cache: ", len(l.Items), " ", err)
+		}
+		return ""
+	})
 	err := cached.Get(ctx, client.ObjectKey{Namespace: t.ns, Name: "other"}, &corev1.ConfigMap{})
 	Want(t, "not in the cache", apierrors.IsNotFound(err), true)
 	Want(t, "but there", o.manager.GetAPIReader().Get(ctx, client.ObjectKey{Namespace: t.ns, Name: "other"}, &corev1.ConfigMap{}), nil)

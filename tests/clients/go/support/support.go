@@ -38,7 +38,7 @@ func Config(t testing.TB) *rest.Config {
 	return c
 }
 
-// Context ends with the test, or after a minute.
+// Context ends with the test, or after five minutes.
 func Context(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
@@ -63,7 +63,9 @@ func Namespace(t testing.TB) string {
 	return ns.Name
 }
 
-// Restart ends the server (by SIGKILL if kill) and returns when it serves again on the same port.
+// Restart ends the server (by SIGKILL if kill) and returns when it serves again on the same port and the clients' common transport, which may
+// learn later than this that its connection is gone, has a new one: a write that is sent on the old one fails, and nobody can tell whether it
+// was done.
 func Restart(t testing.TB, kill bool) {
 	t.Helper()
 	url := os.Getenv("CORACLE_CONTROL") + "/restart?down=0.3"
@@ -78,9 +80,16 @@ func Restart(t testing.TB, kill bool) {
 	if text, _ := io.ReadAll(r.Body); r.StatusCode != http.StatusOK {
 		t.Fatalf("restart: %s", text)
 	}
+	client := kubernetes.NewForConfigOrDie(Config(t))
+	Eventually(t, func() string {
+		if _, err := client.Discovery().ServerVersion(); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
 }
 
-// Eventually asks until it is told "" or half a minute is over; what it was told last is the failure's text.
+// Eventually asks until it is told "" or a minute and a half is over; what it was told last is the failure's text.
 func Eventually(t testing.TB, ask func() string) {
 	t.Helper()
 	end := time.Now().Add(90 * time.Second)
