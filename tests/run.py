@@ -12,7 +12,7 @@ class Failed(Exception):
     pass
 
 
-def run(args, timeout=1500, env=None, quiet=False):
+def run(args, timeout=3600, env=None, quiet=False):
     """Runs a command from the root; its output is printed, and given back."""
     p = subprocess.Popen(args, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                          env=dict(os.environ, **(env or {})))
@@ -106,7 +106,7 @@ RACY = ["test_metrics", "test_watch.Watches.test_events", "test_watch.Watches.te
 def under_tsan(names):
     """Builds with TSan and runs the threaded unit tests, then black-box tests: any report fails the program it is about."""
     run(["cmake", "--preset", "tsan", "-DCORACLE_WERROR=OFF"], quiet=True)
-    code, out = run(["cmake", "--build", "build/tsan", "--target", "coracle", "coracle-example", *THREADED], quiet=True, timeout=3000)
+    code, out = run(["cmake", "--build", "build/tsan", "--target", "coracle", "coracle-example", *THREADED], quiet=True)
     if code:
         print(out[-6000:])
         raise Failed("the tsan build failed")
@@ -116,7 +116,7 @@ def under_tsan(names):
         if code:
             failed += 1
             print("%s failed (code %d)\n%s" % (name, code, out[-6000:]))
-    p, f, s = counted([sys.executable, "tests/http/run.py", "--preset", "tsan", *names], timeout=3600, env={"CORACLE_CRASH_ROUNDS": "2"})
+    p, f, s = counted([sys.executable, "tests/http/run.py", "--preset", "tsan", *names], env={"CORACLE_CRASH_ROUNDS": "2"})
     return p + len(THREADED) - failed, f + failed, s
 
 
@@ -139,7 +139,7 @@ def stage_clients():
 def stage_clients_all():
     """Every tour: also the operator on controller-runtime and helm, which are built from their modules first."""
     build("release")
-    return counted([sys.executable, "tests/clients/run.py", "--all"], timeout=3000)
+    return counted([sys.executable, "tests/clients/run.py", "--all"])
 
 
 def stage_etcd():
@@ -168,7 +168,7 @@ def stage_fuzz():
             running.append(fuzz_one(waiting.pop(0), seed, folder))
         name, p = running.pop(0)
         try:
-            out, _ = p.communicate(timeout=300)
+            out, _ = p.communicate(timeout=1200)
         except subprocess.TimeoutExpired:
             p.kill()
             out, _ = p.communicate()

@@ -26,8 +26,11 @@ def free_port():
     return port
 
 
+PRCTL = ctypes.CDLL(None).prctl  # looked up before anything forks: another thread may hold the loader's lock then
+
+
 def die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    PRCTL(1, signal.SIGKILL)
 
 
 class Etcd:
