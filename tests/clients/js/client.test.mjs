@@ -117,10 +117,16 @@ test('server-side apply', async () => {
 test('watch', async () => {
     const seen = [];
     const { metadata } = await custom.listNamespacedCustomObject(place);
-    let over;
+    let { resourceVersion } = metadata, request, over, enough = false;
     const ended = new Promise((resolve) => { over = resolve; });
-    const request = await new k8s.Watch(config).watch(path, { resourceVersion: metadata.resourceVersion, labelSelector: 'in=yes' },
-        (type, o) => seen.push(`${type} ${o.metadata.name}`), over);
+    const told = (type, o) => {
+        resourceVersion = o.metadata.resourceVersion;
+        seen.push(`${type} ${o.metadata.name}`);
+    };
+    const follow = async () => { // the client ends every watch after half a minute: it goes on from there
+        request = await new k8s.Watch(config).watch(path, { resourceVersion, labelSelector: 'in=yes' }, told, () => (enough ? over() : follow()));
+    };
+    await follow();
     await objects.create(cronTab('out'));
     await objects.create(cronTab('in', { in: 'yes' }));
     const patch = (labels) => objects.patch({ ...cronTab('in', labels), spec: {} }, undefined, undefined, undefined, undefined, k8s.PatchStrategy.MergePatch);
@@ -128,6 +134,7 @@ test('watch', async () => {
     await patch({ in: 'no' });
     await eventually('three events', () => seen.length >= 3);
     assert.deepEqual(seen, ['ADDED in', 'MODIFIED in', 'DELETED in']);
+    enough = true;
     request.abort();
     await ended;
 });
