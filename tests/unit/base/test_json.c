@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/clock.h"
 #include "base/json.h"
 
 #include <math.h>
@@ -306,9 +305,9 @@ static void test_many_merged(void **state)
         buf_printf(&b, "%s\"a\":{\"k%d\":{\"n\":%d}}", i ? "," : "{", i % (TIMES / 2), i);
     }
     buf_addc(&b, '}');
-    uint64_t begun = clock_mono_ns();
+    int64_t begun = cpu_ms();
     assert_int_equal(json_read(&arena, buf_str(&b), &d, &dup, NULL), 0);
-    assert_true(clock_mono_ns() - begun < 20000000000u);
+    assert_true(cpu_ms() - begun < 20000);
     assert_int_equal(json_size(d->root), 1);
     assert_int_equal(json_size(json_get(d->root, "a")), TIMES / 2);
     assert_int_equal(json_get_int(json_path(d->root, "a", "k7", NULL), "n", 0), TIMES / 2 + 7);

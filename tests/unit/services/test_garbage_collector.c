@@ -313,7 +313,7 @@ static void test_many(void **state)
         make_many(l, 5000, block);
         assert_int_equal(keys(l), before + 5001);
         delete (l, "m", block ? PROPAGATION_FOREGROUND : PROPAGATION_BACKGROUND);
-        EVENTUALLY_WITHIN(120000, keys(l) == before);
+        EVENTUALLY_WITHIN(300000, keys(l) == before);
     }
 }
 

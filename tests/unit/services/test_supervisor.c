@@ -77,12 +77,17 @@ static void test_again(void **state)
     supervisor_destroy(s);
     assert_int_equal(k.ended, 1);
     assert_int_equal(k.told, 0); /* what failed runs had asked for is forgotten */
-    k = (struct work){.order = &order, .fail_first = 100};
-    s = started(&c, table, 1);
-    EVENTUALLY(k.runs == 3);
-    begun = clock_mono_ms();
-    supervisor_destroy(s); /* does not sit the back-off of four seconds out */
-    assert_true(clock_mono_ms() - begun < 3000);
+    int64_t least = INT64_MAX; /* of several, since the machine may stand still meanwhile */
+    for (int i = 0; i < 4 && least >= 3000; i++) {
+        k = (struct work){.order = &order, .fail_first = 100};
+        s = started(&c, table, 1);
+        EVENTUALLY(k.runs == 3);
+        begun = clock_mono_ms();
+        supervisor_destroy(s); /* does not sit the back-off of four seconds out */
+        int64_t took = clock_mono_ms() - begun;
+        least = took < least ? took : least;
+    }
+    assert_true(least < 3000);
 }
 
 /* Asks to be told of the stop again and again, while the stop comes. */
