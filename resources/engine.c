@@ -60,6 +60,7 @@ struct engine *engine_create(const struct engine_options *o)
     }
     pthread_mutex_init(&e->waiting_lock, NULL);
     pthread_mutex_init(&e->syncs.lock, NULL);
+    pthread_mutex_init(&e->listeners_lock, NULL);
     e->pool = pool_create(o->pool_threads ? o->pool_threads : POOL_THREADS, "engine");
     if (e->metrics) {
         make_metrics(e);
@@ -88,6 +89,7 @@ void engine_destroy(struct engine *e)
         return;
     }
     drain(e);
+    store_on_commit(e->store, NULL, NULL); /* others may write to the store still */
     if (e->metrics) {
         metrics_forget(e->metrics, e->pool_depth);
     }
@@ -95,6 +97,7 @@ void engine_destroy(struct engine *e)
     pool_destroy(e->waiting);
     pthread_mutex_destroy(&e->waiting_lock);
     pthread_mutex_destroy(&e->syncs.lock);
+    pthread_mutex_destroy(&e->listeners_lock);
     object_counts_destroy(e->objects);
     watch_hub_destroy(e->watches);
     for (size_t i = 0; i < ENGINE_GATES; i++) {
@@ -107,15 +110,32 @@ void engine_destroy(struct engine *e)
 
 void engine_on_changes(struct engine *e, engine_changes_fn *fn, void *arg)
 {
+    pthread_mutex_lock(&e->listeners_lock);
     e->listeners = alloc_resize(e->listeners, (e->n_listeners + 1) * sizeof(*e->listeners));
     e->listeners[e->n_listeners++] = (struct engine_listener){fn, arg};
+    pthread_mutex_unlock(&e->listeners_lock);
 }
 
-void engine_tell(const struct engine *e, const struct store_event *events, size_t n)
+void engine_off_changes(struct engine *e, const void *arg)
 {
+    size_t kept = 0;
+    pthread_mutex_lock(&e->listeners_lock);
+    for (size_t i = 0; i < e->n_listeners; i++) {
+        if (e->listeners[i].arg != arg) {
+            e->listeners[kept++] = e->listeners[i];
+        }
+    }
+    e->n_listeners = kept;
+    pthread_mutex_unlock(&e->listeners_lock);
+}
+
+void engine_tell(struct engine *e, const struct store_event *events, size_t n)
+{
+    pthread_mutex_lock(&e->listeners_lock);
     for (size_t i = 0; i < e->n_listeners; i++) {
         e->listeners[i].fn(e->listeners[i].arg, events, n);
     }
+    pthread_mutex_unlock(&e->listeners_lock);
 }
 
 struct store *engine_store(struct engine *e)

@@ -34,9 +34,12 @@ void engine_destroy(struct engine *e);
 void engine_add_admission(struct engine *e, const struct admission_plugin *p);
 
 /* Called after each commit with its changes, in order, once the watches have them; on the committer's thread: it must be quick and must
- * not wait. Added at construction, before the first operation. */
+ * not wait, and neither add nor take away a listener. Where servers share a store it comes whenever others write: from the first
+ * moment on, and until it is taken away. */
 typedef void engine_changes_fn(void *arg, const struct store_event *events, size_t n);
 void engine_on_changes(struct engine *e, engine_changes_fn *fn, void *arg);
+/* Takes away what was added with arg; when it returns, that is not called any more. */
+void engine_off_changes(struct engine *e, const void *arg);
 
 struct store *engine_store(struct engine *e);
 struct registry *engine_registry(struct engine *e);

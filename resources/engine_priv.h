@@ -46,6 +46,7 @@ struct engine {
     struct watch_hub *watches;
     struct admission_plugin *plugins; /* by order */
     size_t n_plugins, cap_plugins;
+    pthread_mutex_t listeners_lock; /* over the two; held while they are told */
     struct engine_listener *listeners;
     size_t n_listeners;
     struct gate gates[ENGINE_GATES];
@@ -140,7 +141,7 @@ const char *op_parse_rv(struct str text, int64_t *ret);
 /* Whether the op's type or subresource takes the verb. ERR_METHOD, ERR_NOT_FOUND. */
 int op_check_verb(const struct op *op, struct err *err);
 /* Tells the listeners of changes; on the committer's thread. */
-void engine_tell(const struct engine *e, const struct store_event *events, size_t n);
+void engine_tell(struct engine *e, const struct store_event *events, size_t n);
 
 /* ---- admission.c ---- */
 int admission_mutate(struct engine *e, struct admission_request *r, struct err *err);

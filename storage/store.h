@@ -111,7 +111,8 @@ int store_changes(struct store *s, struct str prefix, int64_t from, size_t limit
 /* Called after each commit, on the committer's thread, with every event of it in order: the events of one or
  * more whole revisions, and the newest revision. Must be quick and must not wait. */
 typedef void store_commit_fn(void *arg, const struct store_event *events, size_t n, int64_t rev);
-/* Set once, before the first submit. */
+/* Set before the first submit, and NULL after the last: on a distributed engine others' commits come in between and beside them, and
+ * when it returns the one before is not called any more. */
 void store_on_commit(struct store *s, store_commit_fn *fn, void *arg);
 
 /* ---- writing ---- */

@@ -271,6 +271,7 @@ void apiservices_release(struct apiservices *s)
     if (!s) {
         return;
     }
+    engine_off_changes(s->engine, s);
     /* Requests to remotes end with their client. */
     aggregation_close(s->table);
     wait_for_answers(s);

@@ -254,6 +254,7 @@ void garbage_collector_release(struct garbage_collector *g)
     if (!g) {
         return;
     }
+    engine_off_changes(g->engine, g);
     for (size_t i = 0; i < ABSENT_KEPT; i++) {
         free(g->absent[i]);
     }

@@ -209,6 +209,7 @@ void search_release(struct search *s)
     if (!s) {
         return;
     }
+    engine_off_changes(s->engine, s);
     while (s->n_types) {
         forget_type(s, 0);
     }

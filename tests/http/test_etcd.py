@@ -113,6 +113,37 @@ class OnEtcd(unittest.TestCase):
             here.close()
             there.close()
 
+    def test_one_stops_and_starts_while_another_writes(self):
+        """What others write comes at every moment of a start and of a stop, and is told to nobody who has gone."""
+        stop, problems = threading.Event(), []
+
+        def write():
+            conn, k = self.server.connection(), 0
+            try:
+                while not stop.is_set():
+                    k += 1
+                    status, _, body = self.server.post(PATH, configmap(None, generateName="busy-"), conn=conn)
+                    if status != 201:
+                        problems.append(body)
+            except Exception as e:
+                problems.append(repr(e))
+            conn.close()
+        threads = [threading.Thread(target=write) for _ in range(4)]
+        for t in threads:
+            t.start()
+        try:
+            other = self.make()
+            for _ in range(5):
+                with other:
+                    self.assertEqual(other.get("/readyz")[0], 200)
+                other = self.make()
+        finally:
+            stop.set()
+            for t in threads:
+                t.join()
+        shutil.rmtree(other.dir, ignore_errors=True)
+        self.assertEqual(problems, [])
+
     def test_lists_of_now_need_etcd(self):
         self.assertEqual(self.put("a")[0], 201)
         self.etcd.kill()
