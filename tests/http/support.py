@@ -183,12 +183,15 @@ def sanitized():
     return b"__asan_init" in program or b"__tsan_init" in program
 
 
+SILENCE = 900  # seconds: a watch may have nothing to tell for as long as a test takes; who waits for its events has a deadline
+
+
 class Watch(threading.Thread):
     """A watch over HTTP/1.1 on a thread: events with the times at which they came; `clean` when the last chunk ended it."""
 
     def __init__(self, server, path, headers=(), start=True):
         super().__init__(daemon=True)
-        self.raw, self.events, self.times = Raw(server, timeout=60), [], []
+        self.raw, self.events, self.times = Raw(server, timeout=SILENCE), [], []
         self.answer, self.clean, self.error = None, False, None
         self.raw.head("GET", path + ("&" if "?" in path else "?") + "watch=true", headers)
         self.answer = self.raw.read_head()
@@ -265,7 +268,7 @@ class Http2Watch(threading.Thread):
 
     def __init__(self, server, path):
         super().__init__(daemon=True)
-        self.raw, self.events, self.times = Raw(server, alpn=["h2"], timeout=60), [], []
+        self.raw, self.events, self.times = Raw(server, alpn=["h2"], timeout=SILENCE), [], []
         self.clean, self.error, self.frames = False, None, []
         token = b"Bearer " + server.token.encode()
         block = b"\x82\x87" + self.literal(b"\x44", path.encode()) + self.literal(b"\x41", b"x") + self.literal(b"\x0f\x08", token)

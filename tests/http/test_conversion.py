@@ -540,7 +540,7 @@ class Conversion(unittest.TestCase):
 
         def ended():
             got = self.do(200, "GET", path + "/" + name)
-            states = {c["type"]: c for c in got["status"].get("conditions", [])}
+            states = {c["type"]: c for c in got["status"].get("conditions") or []}
             return (got, states) if states.get("Running", {}).get("status") == "False" else None
         return until(ended, 120, 0.1)
 

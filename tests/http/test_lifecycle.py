@@ -139,7 +139,7 @@ class Lifecycle(unittest.TestCase):
             s.request("PUT", path + "/c%d" % k, configmap("c%d" % k, {"k": "changed"}))
         s.request("DELETE", path + "/c19")
         page = s.get(path + "?limit=3")[2]
-        conditions = lambda: s.get(self.PATHS[4])[2]["items"][0].get("status", {}).get("conditions", [])
+        conditions = lambda: s.get(self.PATHS[4])[2]["items"][0].get("status", {}).get("conditions") or []  # null at first
         until(lambda: [c for c in conditions() if (c["type"], c["status"]) == ("Established", "True")])  # its controller writes no more
         before, discovery = {p: s.get(p)[2] for p in self.PATHS}, s.get("/apis")[2]
         certificate = open(s.data + "/pki/server.crt").read()

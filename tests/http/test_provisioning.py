@@ -181,6 +181,7 @@ class Files(Directory):
         eventually(lambda: self.assertEqual(self.counted(), {
             "files": 3, "objects": 4, "failures": 0, 'changes_total{operation="create"}': 6, 'changes_total{operation="change"}': 3,
             'changes_total{operation="remove"}': 2}) or True)
+        eventually(lambda: (self.status()["files"], self.status()["objects"]) == (3, 4))
         revision = self.get(SOURCE)["metadata"]["resourceVersion"]
         os.utime(self.path("one.yaml"))
         self.stays(lambda: self.get(SOURCE)["metadata"]["resourceVersion"] == revision)

