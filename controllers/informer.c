@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/latch.h"
 #include "base/log.h"
 
 #define uthash_fatal(msg) abort()
@@ -72,7 +73,7 @@ struct informer *informer_create(struct client *c, const struct controller_watch
     i->resource = alloc_str(w->resource);
     i->ns = alloc_str(ns);
     pthread_mutex_init(&i->lock, NULL);
-    pthread_cond_init(&i->changed, NULL);
+    cond_init_monotonic(&i->changed);
     return i;
 }
 
@@ -349,12 +350,7 @@ static int list_and_follow(struct informer *i, struct err *err)
 
 static void pause_ms(struct informer *i, int64_t ms)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    t.tv_sec += (time_t)(ms / 1000);
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    t.tv_sec += t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
+    const struct timespec t = cond_deadline(ms);
     pthread_mutex_lock(&i->lock);
     while (!i->stopping && pthread_cond_timedwait(&i->changed, &i->lock, &t) == 0) {
     }

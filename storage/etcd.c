@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/latch.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "storage/etcd_priv.h"
@@ -371,11 +372,7 @@ static int catch_up(struct etcd_store *s, int64_t rev, struct err *err)
     bool nudged = false;
     pthread_mutex_lock(&s->lock);
     while (s->applied < rev && clock_mono_ms() - begun < CATCH_UP_MS) {
-        struct timespec t;
-        clock_gettime(CLOCK_REALTIME, &t);
-        t.tv_nsec += CATCH_UP_STEP_MS * 1000000L;
-        t.tv_sec += t.tv_nsec / 1000000000;
-        t.tv_nsec %= 1000000000;
+        const struct timespec t = cond_deadline(CATCH_UP_STEP_MS);
         pthread_cond_timedwait(&s->changed, &s->lock, &t);
         if (!nudged && clock_mono_ms() - begun >= CATCH_UP_QUIET_MS) {
             nudged = true;
@@ -445,7 +442,7 @@ int store_open_etcd(const struct store_options *o, const struct store_etcd *e, s
     struct etcd_store *s = ALLOC(struct etcd_store);
     s->base.ops = &etcd_ops;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
+    cond_init_monotonic(&s->changed);
     int code = open_all(s, o, e, err);
     if (code) {
         etcd_close(&s->base);
