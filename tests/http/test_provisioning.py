@@ -250,6 +250,7 @@ class Files(Directory):
         os.unlink(self.path("mine.yaml"))
         self.has("cde")
 
+    @support.best_of(3)
     def test_twice(self):
         self.has("abcde")
         self.write("zwei.yaml", configmap("a", "other"))
@@ -321,6 +322,7 @@ class Broken(Directory):
         self.failure("big.json", "Invalid")
         self.assertEqual(self.names(), ["a", "b"])
 
+    @support.best_of(3)
     def test_half_written(self):
         self.has("ab")
         with open(self.path("a.yaml"), "w") as f:  # what is there at first is whole, and less than there was
@@ -479,6 +481,7 @@ class Types(Directory):
         self.has(["beside"])
         self.ready()
 
+    @support.best_of(3)
     def test_from_elsewhere(self):
         """A type that somebody makes is noticed without a look at the clock."""
         self.write("a.yaml", widget("w"))
