@@ -16,7 +16,7 @@
 #include "base/metrics.h"
 #include "tests/unit/apiserver/wire.h"
 
-enum { HEAD_MS = 400, BODY_MS = 2500, IDLE_MS = 700, STALL_MS = 800, LARGE = 8 << 20 };
+enum { HEAD_MS = 1200, BODY_MS = 7000, IDLE_MS = 2000, STALL_MS = 1600, LARGE = 8 << 20 };
 enum { LATE_MS = 50000 }; /* none of those times may be longer, on a machine under load too */
 
 struct world {
