@@ -11,8 +11,8 @@
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
-#include "base/latch.h"
 #include "base/json.h"
+#include "base/latch.h"
 #include "base/log.h"
 #include "resources/metadata.h"
 #include "services/search/search_priv.h"

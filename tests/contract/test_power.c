@@ -102,9 +102,9 @@ static void check_image(struct world *w)
 
 /* Waits until the power was cut or the store is open; what was cut is checked and goes on. False:
  * it is open, and was not cut. */
-static bool checked_cut(struct world *w, int64_t ms)
+static bool checked_cut(struct world *w)
 {
-    const struct timespec until = cond_deadline(ms);
+    const struct timespec until = cond_deadline(CUT_MS);
     pthread_mutex_lock(&w->lock);
     int code = 0;
     while ((!w->cut || w->checked) && !w->opened && !code) {
@@ -131,14 +131,14 @@ static void one_cut(struct world *w)
     w->cut = w->opened = false;
     atomic_store(&power.cut_at, at);
     pthread_mutex_unlock(&power.lock);
-    assert_true(checked_cut(w, CUT_MS));
+    assert_true(checked_cut(w));
 }
 
 /* No cut comes any more; one that comes meanwhile, and has all else wait, is checked. */
 static void disarm(struct world *w)
 {
     while (pthread_mutex_trylock(&power.lock)) {
-        checked_cut(w, CUT_MS);
+        checked_cut(w);
         usleep(1000);
     }
     atomic_store(&power.cut_at, 0);
@@ -207,7 +207,7 @@ static void open_with_cuts(struct world *w, int cuts)
         atomic_store(&power.cut_at, power.calls + 1 + power_random() % 40);
         pthread_mutex_unlock(&power.lock);
         assert_int_equal(pthread_create(&t, NULL, open_store, w), 0);
-        while (checked_cut(w, CUT_MS)) {
+        while (checked_cut(w)) {
         }
         pthread_join(t, NULL);
         disarm(w);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "fixture.h"
+#include "tests/unit/best_of.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -43,9 +44,8 @@ static bool read_from_disk(void)
     return blocks_read() != before;
 }
 
-/* Under load a thread is held up, and pages are read, whenever the machine likes: what is tried here
- * has to come out right once. */
-enum { TRIES = 10 };
+/* Under load a thread is held up, and pages are read, whenever the machine likes. */
+enum { ATTEMPTS = 10 };
 
 static bool long_but_not_waiting(void)
 {
@@ -60,11 +60,7 @@ static bool long_but_not_waiting(void)
 static void test_long_but_not_waiting(void **state)
 {
     (void)state;
-    bool as_meant = false;
-    for (int i = 0; i < TRIES && !as_meant; i++) {
-        as_meant = long_but_not_waiting();
-    }
-    assert_true(as_meant);
+    assert_true(best_of(ATTEMPTS, long_but_not_waiting));
 }
 
 static bool waiting(void)
@@ -87,11 +83,7 @@ static bool waiting(void)
 static void test_waiting(void **state)
 {
     (void)state;
-    bool as_meant = false;
-    for (int i = 0; i < TRIES && !as_meant; i++) {
-        as_meant = waiting();
-    }
-    assert_true(as_meant);
+    assert_true(best_of(ATTEMPTS, waiting));
 }
 
 int main(void)
